@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class FluxProjectConfig(AppConfig):
+    name = "flux_project"
