@@ -6,8 +6,11 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from flux_project import sentences
+
 
 def main() -> None:
+    sentences.install()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
     execute_from_command_line(sys.argv)
 

@@ -1,21 +1,62 @@
-"""Typed readers of the environment. Invariant: a bad value stops the start, by name."""
+"""Typed readers of the environment. Invariant: a bad value stops the start, by name.
+
+Every reader remembers the name it was asked for, so that an unknown `FLUX_…` variable
+(a typing error, most often) can be told from a known one.
+"""
 
 import os
-from urllib.parse import unquote, urlsplit
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 _TRUE = {"true", "1", "yes"}
 _FALSE = {"false", "0", "no"}
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?", re.IGNORECASE)
+
+known: set[str] = set()
+
+
+def load_file(path: Path) -> None:
+    """Take `NAME=value` lines of a `.env` file; what is already set goes first."""
+    if not path.is_file():
+        return
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            message = f"{path.name}, line {number}, is not of the form NAME=value."
+            raise ImproperlyConfigured(message)
+        name, value = match.groups()
+        if value[:1] in {"'", '"'} and value[-1:] == value[:1]:
+            value = value[1:-1]
+        os.environ.setdefault(name, value)
+
+
+def unknown() -> list[str]:
+    """Variables that begin like ours but that nothing reads."""
+    return sorted(
+        name for name in os.environ if name.startswith("FLUX_") and name not in known
+    )
+
+
+def is_set(name: str) -> bool:
+    known.add(name)
+    return name in os.environ
 
 
 def text(name: str, default: str = "") -> str:
+    known.add(name)
     return os.environ.get(name, default)
 
 
 def boolean(name: str, *, default: bool) -> bool:
     """`true|1|yes` or `false|0|no`, any case; anything else refuses to start."""
-    raw = os.environ.get(name, "").strip().lower()
+    raw = text(name).strip().lower()
     if not raw:
         return default
     if raw in _TRUE:
@@ -27,7 +68,7 @@ def boolean(name: str, *, default: bool) -> bool:
 
 
 def integer(name: str, *, default: int, low: int, high: int) -> int:
-    raw = os.environ.get(name, "").strip()
+    raw = text(name).strip()
     if not raw:
         return default
     try:
@@ -40,25 +81,73 @@ def integer(name: str, *, default: int, low: int, high: int) -> int:
     return value
 
 
+def choice(name: str, *, default: str, options: tuple[str, ...]) -> str:
+    raw = text(name).strip().lower() or default
+    if raw not in options:
+        message = f"{name} must be one of {', '.join(options)}, not {raw!r}."
+        raise ImproperlyConfigured(message)
+    return raw
+
+
 def names(name: str) -> list[str]:
     """A comma-separated list; blanks are dropped."""
     return [part.strip() for part in text(name).split(",") if part.strip()]
 
 
-def database(url: str) -> dict[str, object]:
-    """`postgresql://user:password@host:port/name` as Django's settings for it."""
-    parts = urlsplit(url)
+def hosts(name: str) -> list[str]:
+    """Host names without scheme or port, in lower case."""
+    found = [part.lower() for part in names(name)]
+    for part in found:
+        if not _HOST.fullmatch(part):
+            message = (
+                f"{name} must list host names without scheme or port, "
+                f"such as flux.example.org, not {part!r}."
+            )
+            raise ImproperlyConfigured(message)
+    return found
+
+
+def origins(name: str) -> list[str]:
+    """Origins as browsers send them (`https://example.org:8443`), or `*` alone."""
+    found = [part.lower() for part in names(name)]
+    if found == ["*"]:
+        return found
+    for part in found:
+        if not _is_origin(part):
+            message = (
+                f"{name} must be * or list origins "
+                f"such as https://example.org:8443, not {part!r}."
+            )
+            raise ImproperlyConfigured(message)
+    return found
+
+
+def _is_origin(text: str) -> bool:
+    scheme, separator, rest = text.partition("://")
+    return bool(separator and scheme and rest) and not set(rest) & set("/?#@* ")
+
+
+def database(url: str) -> dict[str, Any]:
+    """`postgresql://user:password@host:port/name` as Django's settings for it.
+
+    Parameters of libpq may follow (`?host=/run/postgresql&sslmode=require`); `host`
+    names a socket directory, the others go to the driver as they are.
+    """
+    example = "DATABASE_URL must look like postgresql://user:password@host:5432/name."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured(example) from None
     if parts.scheme not in {"postgres", "postgresql"} or len(parts.path) <= 1:
-        message = "DATABASE_URL must look like postgresql://user:password@host:5432/name."
-        raise ImproperlyConfigured(message)
-    query = dict(
-        pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair
-    )
+        raise ImproperlyConfigured(example)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path[1:]),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.get("host", "")) or unquote(parts.hostname or ""),
-        "PORT": str(parts.port or ""),
+        "HOST": query.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": query.pop("port", "") or str(port or ""),
+        "OPTIONS": query,
     }

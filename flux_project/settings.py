@@ -1,23 +1,72 @@
-"""Every setting, in one file, read from the environment and checked at the start."""
+"""Every setting, in one file, read from the environment and checked at the start.
 
+`.env.example` lists the variables. What neither the environment nor a `.env` file says
+comes from the secrets of the first start (`flux_project.credentials`).
+"""
+
+import secrets as random_secrets
 from pathlib import Path
 
-from flux_project import env
+from django.core.exceptions import ImproperlyConfigured
+
+from flux_project import credentials, env, places, sentences
+
+sentences.install()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.text("FLUX_DATA_DIR") or BASE_DIR / "var").resolve()
+env.load_file(Path(env.text("FLUX_ENV_FILE") or BASE_DIR / ".env"))
 
 FLUX_VERSION = "0.1.0"
+FLUX_DATA_DIR = Path(env.text("FLUX_DATA_DIR") or BASE_DIR / "var").resolve()
+FLUX_HOST = env.text("FLUX_HOST") or "127.0.0.1"
+PORT = env.integer("PORT", default=3000, low=1, high=65_535)
+FLUX_WORKERS = env.integer("FLUX_WORKERS", default=1, low=1, high=64)
+FLUX_LANE = env.boolean("FLUX_LANE", default=True)
+FLUX_LOG_LEVEL = env.choice(
+    "FLUX_LOG_LEVEL", default="info", options=("debug", "info", "warning", "error")
+)
+FLUX_ALLOWED_ORIGINS = env.origins("FLUX_ALLOWED_ORIGINS")
+FLUX_ALLOWED_HOSTS = env.hosts("FLUX_ALLOWED_HOSTS")
 FLUX_AUTH_ENABLED = env.boolean("FLUX_AUTH_ENABLED", default=False)
-FLUX_ADMIN_TOKEN = env.text("FLUX_ADMIN_TOKEN")
-FLUX_ALLOWED_ORIGINS = env.names("FLUX_ALLOWED_ORIGINS")
-FLUX_ALLOWED_HOSTS = env.names("FLUX_ALLOWED_HOSTS")
+if FLUX_AUTH_ENABLED:
+    message = "FLUX_AUTH_ENABLED=true is refused, because tenants do not exist yet."
+    raise ImproperlyConfigured(message)
+
+_secrets = credentials.load(FLUX_DATA_DIR)
+FLUX_ADMIN_TOKEN = (
+    env.text("FLUX_ADMIN_TOKEN")
+    if env.is_set("FLUX_ADMIN_TOKEN") or _secrets is None
+    else _secrets.admin_token
+)
+SECRET_KEY = env.text("SECRET_KEY") or (
+    _secrets.secret_key if _secrets else random_secrets.token_urlsafe(48)
+)
 
 DEBUG = env.boolean("DEBUG", default=False)
-SECRET_KEY = env.text("SECRET_KEY", "insecure-until-start-up-makes-one")
 ALLOWED_HOSTS = ["*"]  # flux_project.origins checks the Host header, for every path
 
-DATABASES = {"default": env.database(env.text("DATABASE_URL", "postgresql:///flux"))}
+# A pool per process, so that a rush of requests waits instead of running the server out
+# of connections. The committer, the readers and the listener own theirs, beside it.
+DATABASE_POOL_SIZE = 10
+DATABASE_OWN_CONNECTIONS = 6
+FLUX_EMBEDDED = not env.text("DATABASE_URL")
+FLUX_PLACES = places.locate(FLUX_DATA_DIR)
+DATABASES = {
+    "default": (
+        places.database(FLUX_PLACES, _secrets.database_password if _secrets else "")
+        if FLUX_EMBEDDED
+        else env.database(env.text("DATABASE_URL"))
+    )
+}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["OPTIONS"]["pool"] = {
+    "min_size": 0,
+    "max_size": DATABASE_POOL_SIZE,
+    "timeout": 5,
+}
+
+LOGGING_CONFIG = "flux_project.logs.configure"
+LOGGING = {"level": FLUX_LOG_LEVEL}
 
 INSTALLED_APPS = [
     "daphne",
@@ -65,10 +114,11 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = FLUX_DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flux_project.bodies bounds them before Django
-REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []}
+REST_FRAMEWORK: dict[str, object] = {"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []}

@@ -1,0 +1,42 @@
+"""What the operating system knows about processes. Invariant: a process is ended only
+after its name and working directory showed that it is ours; a pid alone proves nothing.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process at once when its parent ends, however the parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it had ended before the line above took effect
+        sys.exit(1)
+
+
+def postgres_inside(cluster: Path) -> list[psutil.Process]:
+    """PostgreSQL's processes that work in this cluster: each one changes to it."""
+    directory = str(cluster.resolve())
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "postgres" and process.cwd() == directory:
+                found.append(process)
+        except psutil.Error:
+            continue  # it has ended, or is another user's
+    return found
+
+
+def send(targets: list[psutil.Process], number: signal.Signals) -> None:
+    for process in targets:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue

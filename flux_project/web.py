@@ -1,0 +1,74 @@
+"""One web server process: uvicorn on a socket that the supervisor opened.
+
+Invariant: it ends with its parent, and within GRACE_SECONDS of a SIGTERM.
+"""
+
+import argparse
+import os
+import socket
+import sys
+
+import django
+import uvicorn
+from django.conf import settings
+
+from flux_project import processes
+
+GRACE_SECONDS = 3
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+# The committer and the readers are threads beside the event loop; a short interval lets
+# the loop go on sooner when one of them is computing.
+SWITCH_INTERVAL_SECONDS = 0.0005
+
+
+class Worker(uvicorn.Server):
+    """Tells the supervisor, by closing a pipe's end, when it serves."""
+
+    def __init__(self, config: uvicorn.Config, ready: int | None) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self._ready is not None and self.started:
+            os.write(self._ready, b"\n")
+            os.close(self._ready)
+
+
+def configuration() -> uvicorn.Config:
+    return uvicorn.Config(
+        "flux_project.asgi:application",
+        loop="uvloop",
+        http="flux_project.lane:LaneProtocol" if settings.FLUX_LANE else "httptools",
+        ws="websockets-sansio",
+        lifespan="auto",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--socket", type=int, required=True)
+    arguments.add_argument("--ready", type=int)
+    arguments.add_argument("--parent", type=int, required=True)
+    given = arguments.parse_args()
+    processes.die_with_parent(given.parent)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
+    django.setup()
+    worker = Worker(configuration(), given.ready)
+    worker.run(sockets=[socket.socket(fileno=given.socket)])
+    if not worker.started:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
