@@ -53,7 +53,7 @@ def zone(name: str) -> ZoneInfo:
     """The time zone of that IANA name, or BadTime."""
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         message = f"{name!r} is no time zone; one looks like Europe/Berlin or UTC."
         raise BadTime(message) from None
 
