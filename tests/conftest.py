@@ -1,0 +1,118 @@
+"""The fixtures every test may use; `tests/support` holds what they are made of.
+
+- `database`: real commits on the test database, emptied afterwards.
+- `server`: a real web worker over HTTP; the test runs with the lane and without it.
+- `start_server`: the same with other settings, for one test.
+- `start_flux`: a whole `manage.py flux`, PostgreSQL included, for crash tests.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from flux_project.embedded import EmbeddedPostgres
+from tests.support import reset, servers, session
+from tests.support.servers import Flux, Server
+
+_numbers = itertools.count()
+
+
+def pytest_unconfigure() -> None:
+    session.remove_everything()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """The session's PostgreSQL, started by the first test that needs it."""
+    with session.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    postgres: EmbeddedPostgres,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> None:
+    """In place of pytest-django's: the cluster is ours, so no other name is needed."""
+    postgres.ensure_database(session.DATABASE)
+    with django_db_blocker.unblock():
+        call_command("migrate", verbosity=0)
+        reset.allow_truncate()
+        connections.close_all()
+
+
+@pytest.fixture
+def database(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Real transactions, as in production; afterwards everything is empty again."""
+    with django_db_blocker.unblock():
+        yield
+        reset.empty()
+        connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def api_database(postgres: EmbeddedPostgres) -> str:
+    """A database of its own for server processes: nothing ever empties it."""
+    postgres.ensure_database(session.API_DATABASE)
+    env = os.environ | {"DATABASE_URL": session.database_url(session.API_DATABASE)}
+    done = servers.manage("migrate", "--verbosity=0", env=env)
+    assert done.returncode == 0, done.stderr
+    return session.API_DATABASE
+
+
+@pytest.fixture(scope="session", params=["lane", "plain"])
+def server(request: pytest.FixtureRequest, api_database: str) -> Iterator[Server]:
+    lane = "true" if request.param == "lane" else "false"
+    started = servers.serve(api_database, FLUX_LANE=lane)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def start_server(api_database: str) -> Iterator[Callable[..., Server]]:
+    """`start_server(FLUX_ALLOWED_HOSTS="example.org")` → a server, until the test ends.
+
+    All of them share one database with `server`.
+    """
+    started: list[Server] = []
+
+    def start(**env: str) -> Server:
+        started.append(servers.serve(api_database, **env))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def start_flux() -> Iterator[Callable[..., Flux]]:
+    """`start_flux(FLUX_WORKERS="2")` → a whole Flux that serves, on its own data.
+
+    `wait=False` answers at once, for starts that are meant to fail; `like=other` starts
+    another one on the data directory and port of `other`.
+    """
+    made: list[Flux] = []
+
+    def start(*, wait: bool = True, like: Flux | None = None, **env: str) -> Flux:
+        data_dir = session.DIRECTORY / f"flux-{next(_numbers)}"
+        if like is not None:
+            data_dir, env = like.data_dir, {"PORT": str(like.port), **env}
+        flux = Flux(data_dir, **env)
+        made.append(flux)
+        flux.start()
+        if wait:
+            flux.wait_until_serving()
+        return flux
+
+    yield start
+    for flux in made:
+        flux.remove()

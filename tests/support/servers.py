@@ -1,0 +1,202 @@
+"""Real server processes for tests. Every wait is bounded; ends are by pid alone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from flux_project import listener, places, processes
+from tests.support import session
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_SECONDS = 60.0
+
+
+def wait_for(
+    condition: Callable[[], object], *, what: str, seconds: float = PATIENCE_SECONDS
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            message = f"still waiting after {seconds:.0f} s: {what}"
+            raise TimeoutError(message)
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Server:
+    """One web worker process on a port of its own."""
+
+    base_url: str
+    port: int
+    data_dir: Path
+    env: Mapping[str, str]
+    lane: bool
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(timeout=10)
+
+
+def serve(database: str, **env: str) -> Server:
+    """Start one web worker on this database of the session's cluster; wait for it."""
+    listening = listener.listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    data_dir = session.DIRECTORY / f"web-{port}"
+    places.make_data_dir(data_dir)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": session.database_url(database),
+        "FLUX_DATA_DIR": str(data_dir),
+        "FLUX_ADMIN_TOKEN": "the admin token of the tests",
+        **env,
+    }
+    ready, told = os.pipe()
+    log = data_dir / "web.log"
+    command = [sys.executable, "-m", "flux_project.web", "--parent", str(os.getpid())]
+    command += ["--socket", str(listening.fileno()), "--ready", str(told)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[listening.fileno(), told],
+        )
+    os.close(told)
+    listening.close()
+    with os.fdopen(ready, "rb") as pipe:
+        if pipe.read(1) != b"\n":  # ends as well when the process does
+            raise RuntimeError(log.read_text())
+    return Server(
+        base_url=f"http://127.0.0.1:{port}",
+        port=port,
+        data_dir=data_dir,
+        env=environment,
+        lane=environment.get("FLUX_LANE") != "false",
+        process=process,
+        log=log,
+    )
+
+
+def manage(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a management command to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT,
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+class Flux:
+    """A whole `manage.py flux` with a data directory and a port of its own."""
+
+    def __init__(self, data_dir: Path, **env: str) -> None:
+        self.data_dir = data_dir
+        self.port = int(env.get("PORT") or free_port())
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.env = {
+            name: value for name, value in os.environ.items() if name != "DATABASE_URL"
+        } | {"FLUX_DATA_DIR": str(data_dir), "PORT": str(self.port), **env}
+        self.places = places.locate(data_dir)
+        self._log = session.DIRECTORY / f"flux-{self.port}.log"
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "flux"],
+                cwd=PROJECT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_until_serving(self) -> None:
+        wait_for(self._settled, what=f"Flux to serve:\n{self.output()}")
+        if not self._serves():
+            raise RuntimeError(self.output())
+
+    def _serves(self) -> bool:
+        return "Flux is running" in self.output() or "Flux serves" in self.output()
+
+    def _settled(self) -> bool:
+        return self._serves() or self.process.poll() is not None
+
+    def worker_pids(self) -> list[int]:
+        children = psutil.Process(self.process.pid).children()
+        return [child.pid for child in children if child.name() != "postgres"]
+
+    def postgres_pids(self) -> list[int]:
+        found = processes.postgres_inside(self.places.cluster)
+        return [process.pid for process in found]
+
+    def postmaster_pid(self) -> int:
+        lines = (self.places.cluster / "postmaster.pid").read_text().split()
+        return int(lines[0])
+
+    def all_pids(self) -> list[int]:
+        return [self.process.pid, *self.worker_pids(), *self.postgres_pids()]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
+
+    def kill_supervisor(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=PATIENCE_SECONDS)
+
+    def kill_everything(self) -> None:
+        """Each of its processes, PostgreSQL's too, with no time to say anything."""
+        for pid in self.all_pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(timeout=PATIENCE_SECONDS)
+
+    def remove(self) -> None:
+        """However the test left it: nothing runs afterwards and nothing is kept."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.kill_supervisor()
+        left = processes.postgres_inside(self.places.cluster)
+        processes.send(left, signal.SIGKILL)
+        psutil.wait_procs(left, timeout=10)
+        session.remove(self.data_dir)
