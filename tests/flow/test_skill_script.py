@@ -337,7 +337,7 @@ def test_an_answer_is_printed_as_it_came(api: FakeApi, skill: Skill) -> None:
         (
             400,
             b'{"error":"\\"a\\\\b\\/c\\" \\u00e9 \\n","code":"c"}',
-            '"a\\b/c" \\u00e9 \\n (c, HTTP 400)',
+            '"a\\b/c" \\u00e9   (c, HTTP 400)',
         ),
         (
             400,
@@ -447,10 +447,10 @@ def test_a_batch_with_failures_prints_the_answer_and_fails(
 
 
 def test_a_batch_delete_with_failures_fails_too(api: FakeApi, skill: Skill) -> None:
-    api.answer = Answer(body=b'{"deleted":2,"failed":1,"errors":[{"error":"gone"}]}')
+    api.answer = Answer(body=b'{"deleted":2,"failed":1,"errors":["no such \\"a\\""]}')
     ended = skill.flux("batch-delete", '{"entity_ids":["a","b","c"]}')
     assert ended.status == 1
-    assert ended.err == "flux.sh: 1 of 3 deletions failed: gone\n"
+    assert ended.err == 'flux.sh: 1 of 3 deletions failed: no such "a"\n'
 
 
 def test_a_batch_without_failures_succeeds(api: FakeApi, skill: Skill) -> None:

@@ -193,8 +193,11 @@ printable() { # TEXT: safe on a terminal, not too long, no character cut in two
 # The two readers below look for a key in answers that Flux writes. Inside a JSON
 # string a quote is escaped, so that no value can pass for a key.
 
-json_text() { # JSON KEY: its first string value; escapes but \" \\ \/ stay written out
-  local pattern="\"$2\"[[:space:]]*:[[:space:]]*\"(([^\"\\]|\\\\.)*)\"" rest value='' run
+# Its first value that is a string or begins a list of strings, for people to read:
+# \n becomes a space, escapes other than \" \\ \/ stay written out.
+json_text() { # JSON KEY
+  local rest value='' run space='[[:space:]]*'
+  local pattern="\"$2\"$space:$space\\[?$space\"(([^\"\\]|\\\\.)*)\""
   [[ $1 =~ $pattern ]] || return 1
   rest=${BASH_REMATCH[1]:0:SHOWN_BYTES*2}
   while [[ $rest == *\\* ]]; do
@@ -202,6 +205,7 @@ json_text() { # JSON KEY: its first string value; escapes but \" \\ \/ stay writ
     rest=${rest:${#run}}
     case $rest in
       \\[\"\\/]*) value+=$run${rest:1:1} ;;
+      \\n*) value+="$run " ;;
       *) value+=$run${rest:0:2} ;;
     esac
     rest=${rest:2}
@@ -340,7 +344,8 @@ show_counted() { # DONE_KEY NOUN: what a batch did; ends with 1 when a part fail
   done_count=$(json_count "$ANSWER" "$1")
   failed=$(json_count "$ANSWER" failed)
   ((failed)) || return 0
-  first=$(json_text "$ANSWER" error) || first='see the answer'
+  first=$(json_text "$ANSWER" error || json_text "$ANSWER" errors) ||
+    first='see the answer'
   say "$failed of $((done_count + failed)) $2 failed: $first"
   exit 1
 }
