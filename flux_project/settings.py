@@ -43,7 +43,7 @@ SECRET_KEY = env.text("SECRET_KEY") or (
 )
 
 DEBUG = env.boolean("DEBUG", default=False)
-ALLOWED_HOSTS = ["*"]  # flux_project.origins checks the Host header, for every path
+ALLOWED_HOSTS = ["*"]  # flux_project.gate checks the Host header, for every path
 
 # A pool per process, so that a rush of requests waits instead of running the server out
 # of connections. The committer, the readers and the listener own theirs, beside it.
@@ -121,4 +121,20 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # flux_project.bodies bounds them before Django
-REST_FRAMEWORK: dict[str, object] = {"UNAUTHENTICATED_USER": None, "DEFAULT_AUTHENTICATION_CLASSES": []}
+FILE_UPLOAD_MAX_MEMORY_SIZE = 300 << 20  # bodies are bounded: none goes to a disk
+REST_FRAMEWORK: dict[str, object] = {
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "flux_project.api.handle_exception",
+}
+SPECTACULAR_SETTINGS: dict[str, object] = {
+    "TITLE": "Flux",
+    "DESCRIPTION": "A persistent, shared, event-sourced world-state engine.",
+    "VERSION": FLUX_VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}

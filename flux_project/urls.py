@@ -1,6 +1,42 @@
 """Every route, on one screen."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from connectors.views import ConnectorViewSet
+from events.views import EventViewSet
+from flux_project import views
+from namespaces.views import ConfigViewSet
+from state.views import EntityViewSet
+
+# Not `<path:…>`: a line break in an id is refused as a bad id (400), not as an unknown
+# route.
+_ENTITY = r"^api/state/entities/(?P<entity_id>(?s:.+))\Z"
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("admin/", admin.site.urls),
+    path("api/health", views.HealthViewSet.as_view({"get": "retrieve"})),
+    path("api/events", EventViewSet.as_view({"get": "list", "post": "create"})),
+    path("api/events/batch", EventViewSet.as_view({"post": "batch"})),
+    path("api/state/entities", EntityViewSet.as_view({"get": "list"})),
+    path(
+        "api/state/entities/delete",
+        EntityViewSet.as_view(
+            {"post": "delete_matching", "get": "retrieve", "delete": "destroy"}
+        ),
+        {"entity_id": "delete"},
+    ),
+    re_path(_ENTITY, EntityViewSet.as_view({"get": "retrieve", "delete": "destroy"})),
+    path("api/connectors", ConnectorViewSet.as_view({"get": "list"})),
+    path(
+        "api/admin/config",
+        ConfigViewSet.as_view({"get": "retrieve", "put": "update"}),
+    ),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+]
+
+handler404 = "flux_project.api.not_found"
+handler500 = "flux_project.api.server_error"

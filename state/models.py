@@ -4,6 +4,8 @@ Invariant: every row but the directory's is a pure function of the log.
 """
 
 from django.db import models
+from django.db.models import Func
+from django.db.models.functions import Cast
 
 
 class Entity(models.Model):
@@ -12,7 +14,14 @@ class Entity(models.Model):
     id = models.TextField(primary_key=True, db_collation="C")
     namespace = models.TextField()
     properties = models.JSONField()
-    size = models.IntegerField(help_text="bytes of the properties' text form")
+    size = models.GeneratedField(
+        expression=Func(
+            Cast("properties", models.TextField()), function="octet_length"
+        ),
+        output_field=models.IntegerField(),
+        db_persist=True,
+        help_text="bytes of the properties' text form",
+    )
     version = models.BigIntegerField(help_text="events applied since it was created")
     seq = models.BigIntegerField(help_text="its newest event")
     updated_at = models.DateTimeField()

@@ -1,3 +1,4 @@
+import django.db.models.functions.comparison
 from django.db import migrations, models
 
 
@@ -23,7 +24,7 @@ class Migration(migrations.Migration):
                 ('id', models.TextField(db_collation='C', primary_key=True, serialize=False)),
                 ('namespace', models.TextField()),
                 ('properties', models.JSONField()),
-                ('size', models.IntegerField(help_text="bytes of the properties' text form")),
+                ('size', models.GeneratedField(db_persist=True, expression=models.Func(django.db.models.functions.comparison.Cast('properties', models.TextField()), function='octet_length'), help_text="bytes of the properties' text form", output_field=models.IntegerField())),
                 ('version', models.BigIntegerField(help_text='events applied since it was created')),
                 ('seq', models.BigIntegerField(help_text='its newest event')),
                 ('updated_at', models.DateTimeField()),

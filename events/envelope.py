@@ -1,0 +1,256 @@
+"""JSON → Event, or the error that says what is wrong with it (contract §1).
+
+Invariant: an Event is fit to be stored as it is; nothing behind this module asks again.
+The usual event is checked by msgspec's typed decoder alone; `explain` looks at one that
+it refuses a second time, to say which field is wrong and what was expected.
+"""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+from uuid_utils import uuid7
+
+from events import exact, explain
+from events.explain import InvalidEvent
+from flux_project.errors import FluxError, TooLarge
+from namespaces import names
+
+MAX_STREAM_CHARACTERS = 200
+MAX_SOURCE_CHARACTERS = 512
+MAX_EVENT_ID_CHARACTERS = 200
+MAX_TIMESTAMP_MS = explain.MAX_TIMESTAMP_MS
+MAX_PROPERTIES_PER_EVENT = 5_000
+TOMBSTONE = "__deleted__"
+
+_STREAM = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+
+
+class EventTooLarge(TooLarge):
+    """An event sets and unsets at most 5,000 properties."""
+
+    code = "event_too_large"
+
+
+class Event(Struct, frozen=True, gc=False):
+    """What a producer said, checked; not yet part of history.
+
+    payload: its exact JSON text; properties: the same of its properties.
+    digest: SHA-256 of (namespace, eventId) when the producer gave an id, else None.
+    """
+
+    event_id: str
+    digest: bytes | None
+    stream: str
+    source: str
+    key: str | None
+    schema: str | None
+    namespace: str
+    entity_id: str
+    occurred_at: int
+    payload: bytes
+    properties: bytes
+    unset: tuple[str, ...] = ()
+    is_tombstone: bool = False
+
+    @property
+    def is_void(self) -> bool:
+        """True when it changes no property (it may still create its entity)."""
+        return not self.unset and not _properties.decode(self.properties)
+
+
+class _Envelope(Struct, gc=False):
+    stream: str
+    source: str
+    payload: Raw
+    timestamp: int | UnsetType = UNSET
+    eventId: str | None = None  # noqa: N815  the wire's name
+    key: str | None = None
+    schema: str | None = None
+
+
+class _Payload(Struct, gc=False):
+    entity_id: str
+    properties: Raw
+    unset: list[str] | UnsetType = UNSET
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_payload = msgspec.json.Decoder(_Payload)
+_properties = msgspec.json.Decoder(dict[str, Raw])
+_anything = msgspec.json.Decoder()
+_raw_list = msgspec.json.Decoder(list[Raw])
+_encode = msgspec.json.Encoder().encode
+
+
+class _Batch(Struct, gc=False):
+    events: list[Raw]
+
+
+_batch = msgspec.json.Decoder(_Batch)
+
+
+def properties_of(text: bytes) -> dict[str, Raw]:
+    """The properties' JSON text as a dict of raw JSON values; the last key wins."""
+    return _properties.decode(text)
+
+
+def parse(body: bytes) -> Event:
+    """One event from a request's body. Raises Invalid or TooLarge."""
+    exact.utf8(body)
+    try:
+        return _event(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise explain.fault(body) from None
+
+
+def parse_batch(body: bytes) -> list[Event | FluxError]:
+    """A batch's events in input order, a bad one as the error it alone gets.
+
+    Raises Invalid when the body as a whole is not JSON, or holds no list of events.
+    """
+    exact.utf8(body)
+    return [_item(text) for text in _items(body)]
+
+
+def _item(text: bytes) -> Event | FluxError:
+    try:
+        return parse(text)
+    except FluxError as error:
+        return error
+
+
+def _items(body: bytes) -> Sequence[bytes]:
+    is_bare = body[:64].lstrip(b" \t\n\r")[:1] == b"["
+    try:
+        items = _raw_list.decode(body) if is_bare else _batch.decode(body).events
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        texts = list(_walk_items(body))
+    else:
+        texts = [bytes(item) for item in items]
+    if not texts:
+        message = "The batch is empty: events must hold at least one event."
+        raise InvalidEvent(message, field="events")
+    return texts
+
+
+def _walk_items(body: bytes) -> Iterator[bytes]:
+    """The texts of a batch's items, also where msgspec gives up on the whole."""
+    found: list[tuple[int, int]] | None = None
+    inner: list[tuple[int, int]] = []
+    key = b""
+    is_bare = body.lstrip(b" \t\n\r")[:1] == b"["
+    for start, end, depth in exact.elements(body):
+        if depth == (1 if is_bare else 2):
+            inner.append((start, end))
+        elif depth == 0 and is_bare:
+            found = inner
+        elif depth == 1:
+            if key == b'"events"':
+                found = inner if body[start : start + 1] == b"[" else None
+            key, inner = (b"" if key else body[start:end]), []
+    if found is None:
+        message = (
+            "The body must be a list of events, or an object with the list events."
+        )
+        raise InvalidEvent(message, field="events")
+    return (body[start:end] for start, end in found)
+
+
+def _event(text: bytes) -> Event:
+    """The event in valid UTF-8; msgspec's errors pass through, for `_explain`."""
+    envelope = _envelope.decode(text)
+    payload_text = bytes(envelope.payload)
+    payload = _payload.decode(payload_text)
+    properties = bytes(payload.properties)
+    if properties[:1] != b"{":
+        _refuse("payload.properties", "must be an object.")
+    exact.check(text)
+    _check_lengths(envelope)
+    entity_id = names.entity_id(payload.entity_id, field="payload.entity_id")
+    namespace = names.namespace_of(entity_id)
+    unset = payload.unset or ()
+    client_id = envelope.eventId
+    return Event(
+        event_id=client_id or str(uuid7()),
+        digest=digest_of(namespace, client_id) if client_id else None,
+        stream=envelope.stream,
+        source=envelope.source,
+        key=envelope.key,
+        schema=envelope.schema,
+        namespace=namespace,
+        entity_id=entity_id,
+        occurred_at=now_ms() if envelope.timestamp is UNSET else envelope.timestamp,
+        payload=payload_text,
+        properties=properties,
+        unset=tuple(dict.fromkeys(unset)),
+        is_tombstone=_is_tombstone(properties, len(unset)),
+    )
+
+
+def _is_tombstone(properties: bytes, unset: int) -> bool:
+    """Whether the event deletes its entity; counts its properties on the way.
+
+    A property takes at least a colon and a comma or brace, so few colons are few
+    properties; only a text that may hold the key is decoded.
+    """
+    few = properties.count(b":") + unset <= MAX_PROPERTIES_PER_EVENT
+    if few and b"__deleted__" not in properties and b"\\" not in properties:
+        return False
+    decoded = _properties.decode(properties)
+    if len(decoded) + unset > MAX_PROPERTIES_PER_EVENT:
+        raise EventTooLarge(field="payload.properties")
+    return bytes(decoded.get(TOMBSTONE, b"")) == b"true"
+
+
+def _check_lengths(envelope: _Envelope) -> None:
+    stream, source, event_id = envelope.stream, envelope.source, envelope.eventId
+    if len(stream) > MAX_STREAM_CHARACTERS or not _STREAM.fullmatch(stream):
+        _refuse(
+            "stream",
+            "must be lower-case letters and digits, joined by single dots, dashes or "
+            f"underscores, at most {MAX_STREAM_CHARACTERS} characters.",
+        )
+    if not 1 <= len(source) <= MAX_SOURCE_CHARACTERS:
+        _refuse("source", f"must have 1 to {MAX_SOURCE_CHARACTERS} characters.")
+    if event_id and len(event_id) > MAX_EVENT_ID_CHARACTERS:
+        _refuse("eventId", f"must have at most {MAX_EVENT_ID_CHARACTERS} characters.")
+    if envelope.timestamp is not UNSET:
+        if not 1 <= envelope.timestamp <= MAX_TIMESTAMP_MS:
+            _refuse("timestamp", explain.TIMESTAMP)
+
+
+def _refuse(field: str, expectation: str) -> NoReturn:
+    raise InvalidEvent(f"{field} {expectation}", field=field)
+
+
+def digest_of(namespace: str, event_id: str) -> bytes:
+    """What a client-given id is known by: unique per namespace (32 bytes)."""
+    return hashlib.sha256(f"{namespace}\0{event_id}".encode()).digest()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def tombstone(entity_id: str) -> Event:
+    """The event that a DELETE request appends (contract §4)."""
+    properties = b'{"__deleted__":true}'
+    return Event(
+        event_id=str(uuid7()),
+        digest=None,
+        stream="flux.deletions",
+        source="api",
+        key=None,
+        schema=None,
+        namespace=names.namespace_of(entity_id),
+        entity_id=entity_id,
+        occurred_at=now_ms(),
+        payload=b'{"entity_id":%b,"properties":%b}' % (_encode(entity_id), properties),
+        properties=properties,
+        is_tombstone=True,
+    )

@@ -1,0 +1,186 @@
+"""One group of commands while it is decided: what it will append and change.
+
+Invariant: a command sees the effect of those before it in the group, and a refused one
+leaves no trace here (no seq, no claimed id, no change).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from events import envelope
+from events.commands import (
+    Append,
+    Command,
+    Delete,
+    Deleted,
+    DeleteMatching,
+    Outcome,
+    Stored,
+)
+from events.envelope import Event
+from events.log import Head
+from flux_project.errors import Invalid, TooLarge
+from state import store
+from state.merge import Change
+from state.selection import Selection
+from state.store import EntityNotFound
+
+MAX_ENTITY_BYTES = 4 << 20
+MAX_ENTITY_PROPERTIES = 20_000
+# A property takes at least 7 bytes of text form (`"": 1, `), so an entity below this
+# bound holds fewer than 20,000 of them, and needs no closer look.
+_SURELY_FITS_BYTES = 7 * MAX_ENTITY_PROPERTIES
+# A JSON text grows at most so many times in PostgreSQL's form: `[1e308` becomes `[100…`.
+_MAX_GROWTH = 56
+
+
+class EntityTooLarge(TooLarge):
+    """An entity holds at most 20,000 properties and 4 MiB."""
+
+    code = "entity_too_large"
+
+
+class TooManyMatches(Invalid):
+    """This deletes more entities than one request may."""
+
+    code = "too_many_matches"
+
+
+class Group:
+    """The commands' common working set, from the head of the log onwards."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.outcomes: list[Outcome] = []
+        self._known: dict[bytes, tuple[int, str]] = {}
+        self._changes: dict[str, Change] = {}
+        self._touched: dict[str, int] = {}
+
+    def start(self, head: Head, known: Iterable[Any], standing: Iterable[Any]) -> None:
+        """Takes what was read under the lock: rows as `log` and `store` give them."""
+        self.now: datetime = head.now
+        self.first_seq = head.seq + 1
+        self._known = {digest: (seq, stream) for digest, seq, stream in known}
+        self._standing = {id_: (version, size) for id_, version, size in standing}
+
+    def decide(self, connection: Connection[TupleRow], command: Command) -> Outcome:
+        """What becomes of a command; its events and changes join the group."""
+        if isinstance(command, Append):
+            outcome = self._append(connection, command.event)
+        elif isinstance(command, Delete):
+            outcome = self._delete(command.entity_id)
+        else:
+            outcome = self._delete_matching(connection, command)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def _append(self, connection: Connection[TupleRow], event: Event) -> Outcome:
+        digest = event.digest
+        if digest is not None and digest in self._known:
+            seq, stream = self._known[digest]
+            return Stored(event.event_id, stream, seq, is_duplicate=True)
+        change = self._change(event.entity_id, event.namespace)
+        if not event.is_tombstone and not self._fits(connection, change, event):
+            return EntityTooLarge()
+        return self._take(change, event)
+
+    def _take(self, change: Change, event: Event) -> Stored:
+        seq = self.first_seq + len(self.events)
+        self.events.append(event)
+        if event.digest is not None:
+            self._known[event.digest] = (seq, event.stream)
+        before = change.exists
+        change.apply(event, seq)
+        if before or change.exists:
+            delta = change.exists - before
+            self._touched[event.namespace] = (
+                self._touched.get(event.namespace, 0) + delta
+            )
+        return Stored(event.event_id, event.stream, seq)
+
+    def _change(self, entity_id: str, namespace: str) -> Change:
+        change = self._changes.get(entity_id)
+        if change is None:
+            version, size = self._standing.get(entity_id, (0, 0))
+            change = Change(entity_id, namespace, version=version, size=size)
+            self._changes[entity_id] = change
+        return change
+
+    def _fits(
+        self, connection: Connection[TupleRow], change: Change, event: Event
+    ) -> bool:
+        """Whether the entity stays within its limits, asking the database if in doubt."""
+        bound = change.size_bound + _MAX_GROWTH * len(event.properties)
+        if bound <= _SURELY_FITS_BYTES:
+            change.size_bound = bound
+            return True
+        trial = change.copy()
+        trial.apply(event, 0)
+        size, properties = store.measure(connection, trial)
+        if size > MAX_ENTITY_BYTES or properties > MAX_ENTITY_PROPERTIES:
+            return False
+        change.size_bound = size
+        return True
+
+    def _delete(self, entity_id: str) -> Outcome:
+        event = envelope.tombstone(entity_id)
+        change = self._change(entity_id, event.namespace)
+        return self._take(change, event) if change.exists else EntityNotFound()
+
+    def _delete_matching(
+        self, connection: Connection[TupleRow], command: DeleteMatching
+    ) -> Outcome:
+        selection = command.selection
+        if selection.ids is not None:
+            matches, missing = self._split(selection.ids)
+        else:
+            matches, missing = self._find(connection, selection, command.limit), ()
+        if len(matches) > command.limit:
+            message = (
+                f"This matches more than {command.limit} entities, the most that one"
+                " request deletes; nothing was deleted. Narrow it down."
+            )
+            return TooManyMatches(message)
+        for entity_id in matches:
+            event = envelope.tombstone(entity_id)
+            self._take(self._change(entity_id, event.namespace), event)
+        return Deleted(len(matches), tuple(missing))
+
+    def _split(self, ids: Iterable[str]) -> tuple[list[str], list[str]]:
+        matches: list[str] = []
+        missing: list[str] = []
+        for entity_id in ids:
+            change = self._changes.get(entity_id)
+            exists = change.exists if change else entity_id in self._standing
+            (matches if exists else missing).append(entity_id)
+        return matches, missing
+
+    def _find(
+        self, connection: Connection[TupleRow], selection: Selection, limit: int
+    ) -> list[str]:
+        """The ids that match now: as stored, corrected by what the group did."""
+        gone = {id_ for id_, change in self._changes.items() if not change.exists}
+        stored = store.matching(connection, selection, limit=limit + len(gone) + 1)
+        found = dict.fromkeys(id_ for id_ in stored if id_ not in gone)
+        for id_ in found:
+            self._standing.setdefault(id_, (1, 0))
+        for id_, change in self._changes.items():
+            if change.exists and selection.matches(id_):
+                found[id_] = None
+        return sorted(found)
+
+    def effective_changes(self) -> list[Change]:
+        """The changes that make a difference to the stored state."""
+        return [
+            change
+            for change in self._changes.values()
+            if change.seq and (change.existed or change.exists)
+        ]
+
+    def counter_deltas(self) -> dict[str, int]:
+        """By touched namespace, how many entities more or fewer it has."""
+        return self._touched

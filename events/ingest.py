@@ -1,0 +1,226 @@
+"""The transaction: many callers' commands, one commit.
+
+Invariant: after `commit_group` returns, everything it answered as stored is on disk, and
+the state, counters and known ids that follow from it were committed with it; if it
+raises, nothing of the group was.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import psycopg
+import structlog
+from django.db import connections
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from events import log
+from events.commands import Append, Command, Delete, Outcome
+from events.group import Group
+from flux_project.database import DatabaseUnavailable, Session, ThreadSessions
+from flux_project.errors import FluxError, Invalid, Unavailable
+from state import store
+
+LOOK_UP_SECONDS = 5
+# What PostgreSQL blames on a value: data exceptions, integrity, program limits.
+_POISON = {"22", "23", "54"}
+
+Also = Callable[[Connection[TupleRow]], None]
+
+logger = structlog.get_logger(__name__)
+_threads = ThreadSessions(name="flux ingest")
+
+
+class OutcomeUnknown(Unavailable):
+    """The database went away during the commit: whether this was stored is not known.
+    Send it again with an eventId, which is stored once however often it arrives."""
+
+    code = "outcome_unknown"
+
+
+class RefusedByDatabase(Invalid):
+    """PostgreSQL refused a value of this event."""
+
+    code = "refused_by_database"
+
+
+def commit(commands: Sequence[Command], *, also: Also | None = None) -> list[Outcome]:
+    """Commits `commands` as one group on this thread's own connection.
+
+    For management commands, jobs and tests; servers go through the committer. `also`
+    runs last in the same transaction. Raises Unavailable; RuntimeError inside another
+    transaction, which could still roll back what this one made permanent.
+    """
+    if connections["default"].in_atomic_block:
+        message = (
+            "ingest.commit opens a transaction of its own: call it outside of one."
+        )
+        raise RuntimeError(message)
+    return commit_group(_threads.session, commands, also=also)
+
+
+def commit_group(
+    session: Session, commands: Sequence[Command], *, also: Also | None = None
+) -> list[Outcome]:
+    """Commits a group; the answers stand in the order of `commands`.
+
+    Raises Unavailable when nothing was stored, OutcomeUnknown when that is not known.
+    """
+    connection = session.connection()
+    group = Group()
+    try:
+        return _attempt(connection, group, commands, also)
+    except psycopg.Error as error:
+        if (error.sqlstate or "")[:2] in _POISON:
+            connection.rollback()
+            return _commit_around_poison(connection, commands, also)
+        session.drop()
+        if group.events and isinstance(error, psycopg.OperationalError):
+            return _look_up(session, group, error)
+        raise DatabaseUnavailable from error
+    except BaseException:
+        # A bug, or `also` failing: the transaction must not stay open.
+        session.drop()
+        raise
+
+
+def _attempt(
+    connection: Connection[TupleRow],
+    group: Group,
+    commands: Sequence[Command],
+    also: Also | None,
+) -> list[Outcome]:
+    """The usual way: two round trips, one that reads and one that writes and commits."""
+    _begin(connection, group, commands)
+    outcomes = [group.decide(connection, command) for command in commands]
+    if not group.events and also is None:
+        connection.execute("ROLLBACK")
+        return outcomes
+    if also is not None:
+        _write(connection, group)
+        also(connection)
+        connection.execute("COMMIT")
+        return outcomes
+    with connection.pipeline():
+        _write(connection, group)
+        connection.execute("COMMIT")
+    return outcomes
+
+
+def _begin(
+    connection: Connection[TupleRow], group: Group, commands: Iterable[Command]
+) -> None:
+    """Opens the transaction, takes the lock, and reads all the group is about."""
+    ids, digests = _mentioned(commands)
+    with connection.pipeline():
+        connection.execute("BEGIN")
+        log.lock(connection)
+        head = log.ask_head(connection)
+        known = log.ask_known(connection, digests) if digests else None
+        standing = store.ask_standing(connection, ids) if ids else None
+    group.start(log.read_head(head), known or (), standing or ())
+
+
+def _mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
+    ids: dict[str, None] = {}
+    digests: list[bytes] = []
+    for command in commands:
+        if isinstance(command, Append):
+            ids[command.event.entity_id] = None
+            if command.event.digest:
+                digests.append(command.event.digest)
+        elif isinstance(command, Delete):
+            ids[command.entity_id] = None
+        else:
+            ids.update(dict.fromkeys(command.selection.ids or ()))
+    return list(ids), digests
+
+
+def _write(connection: Connection[TupleRow], group: Group) -> None:
+    """Everything a group changes; the caller commits."""
+    log.append(connection, group.events, first_seq=group.first_seq, at=group.now)
+    if changes := group.effective_changes():
+        store.apply(connection, changes, group.now)
+    if deltas := group.counter_deltas():
+        store.count(connection, deltas, group.now)
+
+
+def _commit_around_poison(
+    connection: Connection[TupleRow], commands: Sequence[Command], also: Also | None
+) -> list[Outcome]:
+    """Stores what can be stored, though PostgreSQL refuses some value among it.
+
+    One transaction still, so a request's events commit together; the savepoints narrow
+    the fault down to the commands that carry it, which are refused alone.
+    """
+    try:
+        with connection.transaction():
+            log.lock(connection)
+            outcomes = _bisect(connection, commands)
+            if also is not None:
+                also(connection)
+    except psycopg.OperationalError as error:
+        raise OutcomeUnknown from error
+    return outcomes
+
+
+def _bisect(
+    connection: Connection[TupleRow], commands: Sequence[Command]
+) -> list[Outcome]:
+    try:
+        with connection.transaction():
+            return _store_now(connection, commands)
+    except psycopg.Error as error:
+        if (error.sqlstate or "")[:2] not in _POISON:
+            raise
+        if len(commands) == 1:
+            logger.warning("refused_by_database", sqlstate=error.sqlstate)
+            return [RefusedByDatabase()]
+    half = len(commands) // 2
+    left = _bisect(connection, commands[:half])
+    return left + _bisect(connection, commands[half:])
+
+
+def _store_now(
+    connection: Connection[TupleRow], commands: Sequence[Command]
+) -> list[Outcome]:
+    """Decides and writes inside the caller's transaction, which holds the lock."""
+    group = Group()
+    ids, digests = _mentioned(commands)
+    known = log.ask_known(connection, digests) if digests else ()
+    standing = store.ask_standing(connection, ids) if ids else ()
+    group.start(log.head(connection), known, standing)
+    outcomes = [group.decide(connection, command) for command in commands]
+    if group.events:
+        _write(connection, group)
+    return outcomes
+
+
+def _look_up(
+    session: Session, group: Group, error: psycopg.OperationalError
+) -> list[Outcome]:
+    """The connection broke while committing: finds out what became of the group.
+
+    The old transaction holds the log's lock until it has ended, one way or the other;
+    with the lock in hand the first proposed place tells which.
+    """
+    logger.warning("commit_interrupted", first_seq=group.first_seq, error=str(error))
+    until = time.monotonic() + LOOK_UP_SECONDS
+    while True:
+        try:
+            if _is_committed(session, group):
+                return group.outcomes
+        except (psycopg.Error, FluxError):
+            session.drop()
+        else:
+            raise DatabaseUnavailable from error
+        if time.monotonic() > until:
+            raise OutcomeUnknown from error
+        time.sleep(0.1)
+
+
+def _is_committed(session: Session, group: Group) -> bool:
+    with session.connection().transaction():
+        log.lock(session.connection())
+        found = log.event_id_at(session.connection(), group.first_seq)
+    return found == group.events[0].event_id

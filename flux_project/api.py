@@ -1,0 +1,138 @@
+"""The glue between endpoint functions and Django REST framework.
+
+Invariant: under /api every answer is JSON, and every error has the one shape (§0),
+whoever raises it: Flux, DRF, Django or a bug.
+"""
+
+import uuid
+from typing import Any, cast
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
+
+from events import committer
+from flux_project.errors import FluxError, Forbidden, MethodNotAllowed, NotFound
+from flux_project.reply import Read, Reply, Write, refusal
+from state import reader
+
+logger = structlog.get_logger(__name__)
+
+
+class UnknownRoute(NotFound):
+    """There is nothing at this address."""
+
+    code = "unknown_route"
+
+
+class AnyContent(BaseContentNegotiation):
+    """Everything is JSON here, whatever Accept or Content-Type say (§0)."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser:
+        return cast(BaseParser, parsers[0])
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class Endpoint(ViewSet):
+    """The base of Flux's viewsets: its handlers return what `answer` makes."""
+
+    content_negotiation_class = AnyContent
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        super().initial(request, *args, **kwargs)
+        if (error := _scope(request).get("flux.body_error")) is not None:
+            raise error
+
+    def options(
+        self, request: Request, *args: object, **kwargs: object
+    ) -> HttpResponse:
+        return HttpResponse(
+            status=204, headers={"Allow": ", ".join(self.allowed_methods)}
+        )
+
+
+def _scope(request: Request) -> dict[str, Any]:
+    return getattr(request._request, "scope", {})  # noqa: SLF001  DRF has no accessor
+
+
+def body(request: Request) -> bytes:
+    """The request's body, which the gate read and bounded."""
+    found = _scope(request).get("flux.body")
+    return request._request.body if found is None else found  # noqa: SLF001  likewise
+
+
+def answer(result: Reply | Write | Read) -> HttpResponse:
+    """Does what an endpoint function asks for, waiting with everyone else's."""
+    if isinstance(result, Write):
+        items = len(result.commands)
+        outcomes = committer.gatherer.call(
+            result.commands, size=result.size, items=items
+        )
+        result = result.render(outcomes)
+    elif isinstance(result, Read):
+        result = _read(result)
+    return respond(result)
+
+
+def _read(asked: Read) -> Reply:
+    try:
+        return asked.render(reader.gatherer.call(asked.entity_id))
+    except FluxError as error:
+        return asked.render(error)
+
+
+def respond(reply: Reply) -> HttpResponse:
+    content_type = "application/json"
+    response = HttpResponse(reply.body, status=reply.status, content_type=content_type)
+    for name, value in reply.headers:
+        response[name] = value
+    if reply.status in {204, 304}:
+        del response["Content-Type"]
+    return response
+
+
+def handle_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
+    """DRF's hook: the answer to what a view raised."""
+    if isinstance(error, FluxError):
+        return respond(refusal(error))
+    if isinstance(error, exceptions.MethodNotAllowed):
+        response = respond(refusal(MethodNotAllowed()))
+        response["Allow"] = ", ".join(context["view"].allowed_methods)
+        return response
+    if isinstance(error, Http404 | exceptions.NotFound):
+        return respond(refusal(UnknownRoute()))
+    if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
+        return respond(refusal(Forbidden()))
+    return respond(refusal(_bug(error)))
+
+
+def _bug(error: BaseException | None) -> FluxError:
+    reference = uuid.uuid4().hex[:12]
+    logger.error("bug", reference=reference, exc_info=error)
+    return FluxError(f"Something went wrong here; reference {reference}.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's hook for unknown addresses: JSON under /api, a page elsewhere."""
+    if request.path.startswith("/api"):
+        return respond(refusal(UnknownRoute()))
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's hook for bugs outside of DRF."""
+    error = _bug(None)
+    if request.path.startswith("/api"):
+        return respond(refusal(error))
+    return render(request, "500.html", {"message": error.message}, status=500)

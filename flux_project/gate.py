@@ -1,0 +1,193 @@
+"""What every request passes before Django: host, origin, path and size of its body.
+
+A plain ASGI middleware, so that a body is bounded before Django spools it, and its check
+of hosts and origins covers every route alike. Invariant: what is refused here was not
+read further than necessary, and its answer has the one shape of errors.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+
+from flux_project import bodies
+from flux_project.errors import FluxError, Invalid
+from flux_project.origins import Policy
+from flux_project.reply import Reply, refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_METHODS = b"GET, POST, PUT, DELETE, OPTIONS"
+_REQUEST_HEADERS = b"authorization, content-type, if-none-match, last-event-id"
+_EXPOSED = b"link, etag, retry-after, ratelimit, ratelimit-policy"
+_PREFLIGHT_SECONDS = b"86400"
+
+
+class PathNotUtf8(Invalid):
+    """The path is not UTF-8."""
+
+    code = "invalid_path"
+
+
+class ClientLeft(Exception):
+    """The client went away before its body was complete."""
+
+
+def policy() -> Policy:
+    """The hosts and origins that the settings allow."""
+    return Policy(
+        is_open_mode=not settings.FLUX_AUTH_ENABLED,
+        origins=tuple(settings.FLUX_ALLOWED_ORIGINS),
+        hosts=tuple(settings.FLUX_ALLOWED_HOSTS),
+    )
+
+
+class Gate:
+    """Wraps an ASGI application for HTTP."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+        self.policy = policy()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            cors = self._admit(scope)
+        except FluxError as error:
+            await send_reply(send, refusal(error))
+            return
+        if cors:
+            if _is_preflight(scope):
+                await send_reply(send, Reply(204, b""), [*cors, *_PREFLIGHT])
+                return
+            send = _with_headers(send, cors)
+        size = 0
+        try:
+            scope["flux.body"], size = await _read(scope, receive)
+        except FluxError as error:
+            # Where routes and methods go first (contract §0), Django decides which of
+            # the errors is answered: its views raise this one.
+            scope["flux.body"], scope["flux.body_error"] = b"", error
+        except ClientLeft:
+            return
+        try:
+            await self.inner(scope, _replay(scope["flux.body"], receive), send)
+        finally:
+            bodies.budget.give(size)
+
+    def _admit(self, scope: Scope) -> Headers:
+        """The CORS headers of the answer; raises for what is refused outright."""
+        headers = scope["headers"]
+        host = _header(headers, b"host")
+        self.policy.check_host(host)
+        origin = _header(headers, b"origin")
+        cors: Headers = []
+        if origin is not None:
+            allowed = self.policy.check_origin(origin, host)
+            cors = [
+                (b"access-control-allow-origin", allowed.encode("latin-1")),
+                (b"access-control-expose-headers", _EXPOSED),
+                (b"vary", b"Origin"),
+            ]
+        raw_path = scope.get("raw_path") or scope["path"].encode()
+        try:
+            unquote_to_bytes(raw_path).decode()
+        except UnicodeDecodeError:
+            raise PathNotUtf8 from None
+        return cors
+
+
+_PREFLIGHT: Headers = [
+    (b"access-control-allow-methods", _METHODS),
+    (b"access-control-allow-headers", _REQUEST_HEADERS),
+    (b"access-control-max-age", _PREFLIGHT_SECONDS),
+]
+
+
+def _is_preflight(scope: Scope) -> bool:
+    wanted = _header(scope["headers"], b"access-control-request-method")
+    return scope["method"] == "OPTIONS" and wanted is not None
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+async def _read(scope: Scope, receive: Receive) -> tuple[bytes, int]:
+    """The whole body, and the bytes that the budget granted for it."""
+    limit = bodies.limit_for(scope["path"])
+    announced = _header(scope["headers"], b"content-length") or ""
+    if announced.isdecimal() and int(announced) > limit:
+        raise bodies.too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(bodies.READ_SECONDS):
+            async for chunk in _chunks(receive):
+                if size + len(chunk) > limit:
+                    raise bodies.too_large(limit)
+                bodies.budget.take(len(chunk))
+                size += len(chunk)
+                chunks.append(chunk)
+    except BaseException as error:
+        bodies.budget.give(size)
+        if isinstance(error, TimeoutError):
+            raise bodies.BodyTimeout from None
+        raise
+    return b"".join(chunks), size
+
+
+async def _chunks(receive: Receive) -> Any:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Gives Django the body that was read; afterwards only a disconnect can come."""
+    pending: list[Message] = [
+        {"type": "http.request", "body": body, "more_body": False}
+    ]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _with_headers(send: Send, headers: Headers) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        await send(message)
+
+    return wrapped
+
+
+async def send_reply(send: Send, reply: Reply, headers: Headers | None = None) -> None:
+    """Sends a finished reply over ASGI."""
+    own = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
+    if reply.body:
+        own.append((b"content-type", b"application/json"))
+    if reply.status != 204:
+        own.append((b"content-length", b"%d" % len(reply.body)))
+    start = {
+        "type": "http.response.start",
+        "status": reply.status,
+        "headers": [*own, *(headers or ())],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,191 @@
+"""Callers gather while one is served: a thread that takes what waits in one go.
+
+A commit costs an fsync and a query its round trip; shared by all who wait, they cost each
+little. Invariant: every item that `submit` took is answered exactly once, with its own
+result or with an error.
+"""
+
+import asyncio
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from flux_project.errors import FluxError, Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Answer = Callable[[Result | FluxError], None]
+
+logger = structlog.get_logger(__name__)
+
+
+class Overloaded(Unavailable):
+    """More requests wait than this server holds in memory; try again soon."""
+
+    code = "overloaded"
+
+
+class ShuttingDown(Unavailable):
+    """This server is being stopped; try again."""
+
+    code = "shutting_down"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much goes into one group, and how much may wait (items and bytes)."""
+
+    group_items: int
+    group_bytes: int
+    waiting_bytes: int
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    items: int
+    size: int
+    answer: Answer[Result]
+    loop: asyncio.AbstractEventLoop | None
+
+
+class Gatherer(Generic[Item, Result]):
+    """One thread that serves what gathered, group by group, in order of arrival."""
+
+    def __init__(
+        self,
+        name: str,
+        serve: Callable[[Sequence[Item]], Sequence[Result | FluxError]],
+        bounds: Bounds,
+    ) -> None:
+        self.name = name
+        self._serve = serve
+        self._bounds = bounds
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._waiting_bytes = 0
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_stopped = False
+
+    def submit(
+        self,
+        item: Item,
+        answer: Answer[Result],
+        *,
+        size: int = 0,
+        items: int = 1,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Queues an item; `answer` is called once, on `loop` or on the thread.
+
+        Raises Overloaded or ShuttingDown, and then `answer` is never called.
+        """
+        with self._wake:
+            if self._is_stopped:
+                raise ShuttingDown
+            if (
+                self._waiting_bytes + size > self._bounds.waiting_bytes
+                and self._waiting
+            ):
+                raise Overloaded
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=self.name, daemon=True
+                )
+                self._thread.start()
+            self._waiting_bytes += size
+            self._waiting.append(_Waiting(item, items, size, answer, loop))
+            self._wake.notify()
+
+    def call(self, item: Item, *, size: int = 0, items: int = 1) -> Result:
+        """Submits and waits, for callers that have a thread to spare."""
+        future: Future[Result | FluxError] = Future()
+        self.submit(item, future.set_result, size=size, items=items)
+        result = future.result()
+        if isinstance(result, FluxError):
+            raise result
+        return result
+
+    def stop(self) -> None:
+        """Serves what waits, then ends the thread. Later items are refused."""
+        with self._wake:
+            self._is_stopped = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while group := self._take():
+            try:
+                results = self._serve([waiting.item for waiting in group])
+            except FluxError as error:
+                results = [error] * len(group)
+            except Exception:  # noqa: BLE001  the thread must outlive any bug
+                results = [self._internal_error()] * len(group)
+            self._answer(group, results)
+
+    def _internal_error(self) -> FluxError:
+        reference = uuid.uuid4().hex[:12]
+        logger.exception("group_failed", gatherer=self.name, reference=reference)
+        return FluxError(f"Something went wrong here; reference {reference}.")
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        """Waits for work; as much of it as fits a group. Empty: the end."""
+        with self._wake:
+            while not self._waiting and not self._is_stopped:
+                self._wake.wait()
+            group: list[_Waiting[Item, Result]] = []
+            items = size = 0
+            while self._waiting:
+                first = self._waiting[0]
+                items, size = items + first.items, size + first.size
+                fits = items <= self._bounds.group_items
+                if group and not (fits and size <= self._bounds.group_bytes):
+                    break
+                group.append(self._waiting.popleft())
+                self._waiting_bytes -= first.size
+            return group
+
+    def _answer(
+        self,
+        group: Sequence[_Waiting[Item, Result]],
+        results: Sequence[Result | FluxError],
+    ) -> None:
+        """Hands the results over, with one wake-up a loop instead of one an item."""
+        calls: dict[asyncio.AbstractEventLoop | None, list[Callable[[], None]]] = {}
+        for waiting, result in zip(group, results, strict=True):
+            calls.setdefault(waiting.loop, []).append(
+                _Call(waiting.answer, result)  # type: ignore[arg-type]  # same Result
+            )
+        for loop, batch in calls.items():
+            if loop is None:
+                _run_all(batch)
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(_run_all, batch)
+
+
+class _Call:
+    """An answer and its result, to be called once."""
+
+    __slots__ = ("answer", "result")
+
+    def __init__(self, answer: Answer[object], result: object) -> None:
+        self.answer = answer
+        self.result = result
+
+    def __call__(self) -> None:
+        self.answer(self.result)
+
+
+def _run_all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        try:
+            call()
+        except Exception:  # noqa: BLE001  one caller's bug is not the others'
+            logger.exception("answer_failed")

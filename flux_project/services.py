@@ -1,0 +1,63 @@
+"""What a server process runs beside its requests, from its start to its end.
+
+Invariant: `start` may be called often and works once; so it serves under uvicorn, which
+has a lifespan, and under daphne, where the first request calls it.
+"""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from events import committer
+from flux_project.background import Repeater
+from flux_project.database import Session
+from namespaces import config
+from state import directory, reader
+
+logger = structlog.get_logger(__name__)
+
+_lock = threading.Lock()
+_repeaters: list[Repeater] = []
+
+
+def start() -> None:
+    """Reads the runtime config and starts the loops; a database away is no obstacle."""
+    with _lock:
+        if _repeaters:
+            return
+        _repeaters.append(_loop("flux-config", config.POLL_SECONDS, config.refresh))
+        _repeaters.append(
+            _loop("flux-directory", directory.ROUND_SECONDS, directory.refresh)
+        )
+    for repeater in _repeaters:
+        repeater.start()
+
+
+def stop() -> None:
+    """Ends the loops and answers what still waits for a commit or a read."""
+    for repeater in _repeaters:
+        repeater.stop()
+    committer.gatherer.stop()
+    reader.gatherer.stop()
+
+
+def _loop(
+    name: str, seconds: float, work: Callable[[Connection[TupleRow]], object]
+) -> Repeater:
+    session = Session(name=name)
+
+    def round_() -> None:
+        try:
+            work(session.connection())
+        except Exception:
+            session.drop()
+            raise
+
+    try:
+        round_()
+    except Exception as error:  # noqa: BLE001  the loop will try again
+        logger.warning("first_round_failed", loop=name, error=str(error))
+    return Repeater(name, seconds, round_)

@@ -1,0 +1,43 @@
+"""Health, and the first page a person sees."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from flux_project import api, health, openapi, pool
+from flux_project.errors import Unavailable
+from flux_project.reply import ok
+
+
+class HealthViewSet(api.Endpoint):
+    """Whether this server can do its work."""
+
+    @extend_schema(**openapi.HEALTH)
+    def retrieve(self, request: Request) -> HttpResponse:
+        """Check the server's health; 503 when the database does not answer."""
+        with pool.connection() as connection:
+            vitals = health.measure(connection)
+        return api.respond(
+            ok(
+                {
+                    "status": "ok",
+                    "version": settings.FLUX_VERSION,
+                    "seq": vitals.seq,
+                    "entities": vitals.entities,
+                }
+            )
+        )
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """`GET /`: what this is, how it is, and where to go on."""
+    try:
+        with pool.connection() as connection:
+            vitals = health.measure(connection)
+    except Unavailable as error:
+        context = {"problem": error.message, "version": settings.FLUX_VERSION}
+        return render(request, "home.html", context, status=503)
+    context = {"vitals": vitals, "version": settings.FLUX_VERSION}
+    return render(request, "home.html", context)

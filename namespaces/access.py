@@ -1,0 +1,38 @@
+"""Who may do what. One parser of bearer tokens, one compare, for every endpoint (§0).
+
+Invariant: deny by default; secrets are compared in constant time and never logged.
+"""
+
+import hmac
+
+from flux_project.errors import Forbidden, Unauthenticated
+
+
+class AdminDisabled(Forbidden):
+    """This server has no FLUX_ADMIN_TOKEN, so nobody can administrate it over HTTP."""
+
+    code = "admin_disabled"
+
+
+class AdminTokenRequired(Unauthenticated):
+    """This needs the header Authorization: Bearer <the server's FLUX_ADMIN_TOKEN>."""
+
+    code = "admin_token_required"
+
+
+def bearer(authorization: str | None) -> str | None:
+    """The token of an Authorization header; None when there is no usable one.
+
+    The scheme is case-insensitive (RFC 7235 §2.1).
+    """
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def require_admin(authorization: str | None, *, admin_token: str) -> None:
+    """Raises unless the header carries the server's admin token."""
+    if not admin_token:
+        raise AdminDisabled
+    given = bearer(authorization) or ""
+    if not hmac.compare_digest(given.encode(), admin_token.encode()):
+        raise AdminTokenRequired

@@ -1,0 +1,25 @@
+-- Brings the entities of a commit to their new state, in one statement. The log's lock
+-- makes its caller the only writer, so MERGE meets no concurrent insert. A change that
+-- restarts its entity forgets what it was; otherwise `unset` goes before `properties`.
+MERGE INTO state_entity AS entity
+USING unnest(
+    %s::text[], %s::text[], %s::bool[], %s::bool[], %s::text[], %s::text[], %s::bigint[],
+    %s::bigint[]
+) AS change (id, namespace, lives, restarts, unset, properties, version, seq)
+ON entity.id = change.id
+WHEN MATCHED AND NOT change.lives THEN DELETE
+WHEN MATCHED THEN UPDATE SET
+    properties = CASE
+        WHEN change.restarts THEN change.properties::jsonb
+        WHEN change.unset IS NULL THEN entity.properties || change.properties::jsonb
+        ELSE (entity.properties
+              - ARRAY(SELECT jsonb_array_elements_text(change.unset::jsonb)))
+             || change.properties::jsonb
+    END,
+    version = change.version,
+    seq = change.seq,
+    updated_at = %s
+WHEN NOT MATCHED AND change.lives THEN
+    INSERT (id, namespace, properties, version, seq, updated_at)
+    VALUES (change.id, change.namespace, change.properties::jsonb, change.version,
+            change.seq, %s)
