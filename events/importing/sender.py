@@ -5,6 +5,7 @@ batch whose answer got lost is sent again, which is safe because every event has
 """
 
 import random
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,6 +17,9 @@ import tenacity
 from flux_project.errors import Unavailable
 
 BATCH_PATH = "/api/events/batch"
+_ADDRESS = re.compile(
+    r"https?://(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]?#@]+)(:\d{1,5})?(/[^\s?#]*)?"
+)
 _TIMEOUT = httpx.Timeout(60, connect=5)
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_ITEM_AGAIN = frozenset({"rate_limited", "unavailable", "overloaded"})
@@ -84,12 +88,12 @@ class Sender:
         self.url = url.rstrip("/")
         headers = {"authorization": f"Bearer {token}"} if token else {}
         headers["content-type"] = "application/json"
-        try:
-            self._client = httpx.Client(
-                base_url=self.url, headers=headers, timeout=_TIMEOUT
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise ImportStopped(f"{url!r} is no address: {error}.") from None
+        if not _ADDRESS.fullmatch(self.url):
+            message = f"{url!r} is no address like http://localhost:3000."
+            raise ImportStopped(message)
+        self._client = httpx.Client(
+            base_url=self.url, headers=headers, timeout=_TIMEOUT
+        )
         self._stopping = threading.Event()
         self._on_wait = on_wait
         self._patiently = tenacity.Retrying(
@@ -114,7 +118,7 @@ class Sender:
         try:
             answer = self._client.get("/api/health")
             return msgspec.json.decode(answer.content, type=_Health).seq
-        except (httpx.TransportError, httpx.InvalidURL):
+        except httpx.TransportError:
             message = f"No server answers at {self.url}. Start it with: make run"
             raise ImportStopped(message) from None
         except msgspec.DecodeError:
@@ -178,6 +182,8 @@ class Sender:
             raise ImportStopped(message) from None
 
     def _once(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+        if self._stopping.is_set():
+            raise ImportStopped("Stopped before the server took it.")
         try:
             answer = request()
         except httpx.TransportError as error:

@@ -5,6 +5,7 @@ bar moves; into a file or a pipe goes a line every few seconds.
 """
 
 import argparse
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,8 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
         if self._rejects:
             self._rejects.close()
 
@@ -182,6 +184,7 @@ def _reject(item: Item, reason: str) -> str:
 
 def connect(options: dict[str, object], screen: Screen) -> Sender:
     """The server that the options name."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return Sender(
         str(options["url"]),
         token=str(options["token"]),
