@@ -157,13 +157,21 @@ async def _chunks(receive: Receive) -> Any:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Gives Django the body that was read; afterwards only a disconnect can come."""
+    """Gives Django the body that was read, and then nothing but the disconnect.
+
+    What is left of a refused body is read and thrown away, so that a client that is still
+    sending gets to read its answer.
+    """
     pending: list[Message] = [
         {"type": "http.request", "body": body, "more_body": False}
     ]
 
     async def replay() -> Message:
-        return pending.pop() if pending else await receive()
+        if pending:
+            return pending.pop()
+        while (message := await receive())["type"] == "http.request":
+            pass
+        return message
 
     return replay
 

@@ -1,0 +1,135 @@
+"""uvicorn's HTTP protocol, bounded: what a client may send before it is a request.
+
+Invariant: a connection that has not delivered a request's head within HEAD_SECONDS, or
+its body within BODY_SECONDS, is ended; a head larger than MAX_HEAD_BYTES is a 431. The
+errors of the parser have the one shape too.
+"""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from flux_project.errors import FluxError, Invalid
+from flux_project.reply import refusal
+
+MAX_HEAD_BYTES = 64 << 10
+HEAD_SECONDS = 30
+BODY_SECONDS = 120
+
+
+class HeadTooLarge(FluxError):
+    """The address and the headers of a request may have 64 KiB together."""
+
+    status = 431
+    code = "headers_too_large"
+
+
+class RequestTimeout(FluxError):
+    """The request did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class InvalidHttp(Invalid):
+    """This is not valid HTTP."""
+
+    code = "invalid_http"
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Parses like uvicorn, but not without end."""
+
+    _head_bytes = 0
+    _is_in_head = True
+    _is_receiving = True
+    _fault: FluxError | None = None
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._expect_within(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._drop_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.parser is None or self.transport.is_closing():
+            return
+        if self._is_in_head and self._is_receiving:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._fault = HeadTooLarge()
+                self.send_400_response("")
+                return
+        if self._is_receiving and self._deadline is None:
+            self._expect_within(HEAD_SECONDS if self._is_in_head else BODY_SECONDS)
+        self._rearm_keep_alive()
+
+    def _rearm_keep_alive(self) -> None:
+        """After bytes that belonged to no request, such as the rest of a refused body.
+
+        uvicorn disarms its timer for every byte and arms it only with an answer.
+        """
+        is_idle = self.cycle is not None and self.cycle.response_complete
+        if is_idle and self.timeout_keep_alive_task is None and not self._is_receiving:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._is_in_head = self._is_receiving = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._fault = HeadTooLarge()
+            raise ValueError  # the parser turns it into its error, answered below
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self.head_is_complete()
+        super().on_headers_complete()
+
+    def head_is_complete(self) -> None:
+        """The head came in time; what follows is the body's time."""
+        self._is_in_head = False
+        self._drop_deadline()
+
+    def on_message_complete(self) -> None:
+        self._is_receiving = False
+        self._drop_deadline()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no valid request, in the shape of every error, and hangs up."""
+        if self.transport.is_closing():
+            return
+        reply = refusal(self._fault or InvalidHttp())
+        self.transport.write(
+            b"HTTP/1.1 %d Bad Request\r\ncontent-type: application/json\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (reply.status, len(reply.body), reply.body)
+        )
+        self.transport.close()
+
+    def _expect_within(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._too_late)
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        is_answered = self.cycle is not None and not self.cycle.response_complete
+        if self._is_in_head and self._head_bytes == 0:
+            self.transport.close()
+        elif not is_answered or self._is_receiving:
+            self._fault = RequestTimeout()
+            self.send_400_response("")
