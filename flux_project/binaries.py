@@ -90,7 +90,7 @@ def directory(who: Account) -> Path:
         )
         raise CannotStart(message)
     installed = Path(spec.origin).resolve().parent / "pginstall18"
-    if not who.switch or _usable(installed):
+    if not who.switch or usable(installed):
         return installed / "bin"
     version = importlib.metadata.version(DISTRIBUTION)
     copy = places.SYSTEM_DIR / f"postgresql-{version}"
@@ -99,7 +99,7 @@ def directory(who: Account) -> Path:
     return copy / "bin"
 
 
-def _usable(installed: Path) -> bool:
+def usable(installed: Path) -> bool:
     program = installed / "bin" / "postgres"
     readable = program.stat().st_mode & _OTHERS_READ == _OTHERS_READ
     return readable and places.reachable(program.parent)

@@ -24,6 +24,8 @@ from flux_project.sentences import CannotStart
 
 PROGRESS_SECONDS = 3.0
 MAX_LOG_BYTES = 8 << 20
+# How what a killed Flux left is ended: a signal, and how long it may take to obey.
+LEFTOVERS_END = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
 
 class EmbeddedPostgres:
@@ -144,11 +146,7 @@ class EmbeddedPostgres:
         directory = self._places.cluster
         if processes.postgres_inside(directory):
             self._report("Ending the PostgreSQL that an earlier start left running.")
-            for number, seconds in (
-                (signal.SIGINT, 10.0),
-                (signal.SIGQUIT, 5.0),
-                (signal.SIGKILL, 5.0),
-            ):
+            for number, seconds in LEFTOVERS_END:
                 if self._ended_after(number, seconds=seconds):
                     break
             else:

@@ -7,6 +7,7 @@ import argparse
 import os
 import socket
 import sys
+from importlib.util import find_spec
 
 import django
 import uvicorn
@@ -17,6 +18,7 @@ from flux_project import processes
 GRACE_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+LANE = "flux_project.lane:LaneProtocol"
 # The committer and the readers are threads beside the event loop; a short interval lets
 # the loop go on sooner when one of them is computing.
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -40,7 +42,9 @@ def configuration() -> uvicorn.Config:
     return uvicorn.Config(
         "flux_project.asgi:application",
         loop="uvloop",
-        http="flux_project.lane:LaneProtocol" if settings.FLUX_LANE else "httptools",
+        http=LANE
+        if settings.FLUX_LANE and find_spec("flux_project.lane")
+        else "httptools",
         ws="websockets-sansio",
         lifespan="auto",
         log_config=None,

@@ -1,5 +1,6 @@
 """Real server processes for tests. Every wait is bounded; ends are by pid alone."""
 
+import itertools
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from tests.support import session
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_SECONDS = 60.0
+_numbers = itertools.count()
 
 
 def wait_for(
@@ -126,7 +128,7 @@ class Flux:
             name: value for name, value in os.environ.items() if name != "DATABASE_URL"
         } | {"FLUX_DATA_DIR": str(data_dir), "PORT": str(self.port), **env}
         self.places = places.locate(data_dir)
-        self._log = session.DIRECTORY / f"flux-{self.port}.log"
+        self._log = session.DIRECTORY / f"flux-{next(_numbers)}.log"
         self.process: subprocess.Popen[bytes]
 
     def start(self) -> None:

@@ -35,8 +35,11 @@ def database_url(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The variables of a test run: none of the developer's own settings leak in."""
-    ours = {"DATABASE_URL", "SECRET_KEY", "DEBUG", "PORT"}
+    """The variables of a test run: none of the developer's own settings leak in.
+
+    Nor do the tests' settings leak into the processes that tests start.
+    """
+    ours = {"DATABASE_URL", "SECRET_KEY", "DEBUG", "PORT", "DJANGO_SETTINGS_MODULE"}
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -1,0 +1,150 @@
+"""Settings from the environment: typed, and refused by name."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from flux_project import env
+
+NAME = "FLUX_TEST_VALUE"
+EXAMPLE = Path(settings.BASE_DIR) / ".env.example"
+
+
+@pytest.fixture(autouse=True)
+def _forget_the_test_name() -> None:
+    env.known.discard(NAME)
+
+
+@pytest.mark.parametrize("raw", ["true", "TRUE", " 1 ", "yes", "Yes"])
+def test_true_in_any_spelling(monkeypatch: pytest.MonkeyPatch, raw: str) -> None:
+    monkeypatch.setenv(NAME, raw)
+    assert env.boolean(NAME, default=False) is True
+
+
+@pytest.mark.parametrize("raw", ["false", "FALSE", "0", "no"])
+def test_false_in_any_spelling(monkeypatch: pytest.MonkeyPatch, raw: str) -> None:
+    monkeypatch.setenv(NAME, raw)
+    assert env.boolean(NAME, default=True) is False
+
+
+@pytest.mark.parametrize("raw", ["", "  "])
+def test_blank_means_the_default(monkeypatch: pytest.MonkeyPatch, raw: str) -> None:
+    monkeypatch.setenv(NAME, raw)
+    assert env.boolean(NAME, default=True) is True
+    assert env.integer(NAME, default=7, low=1, high=9) == 7
+    assert env.choice(NAME, default="a", options=("a", "b")) == "a"
+    assert env.names(NAME) == []
+
+
+@pytest.mark.parametrize(
+    ("reader", "raw"),
+    [
+        (lambda: env.boolean(NAME, default=True), "maybe"),
+        (lambda: env.boolean(NAME, default=True), "on"),
+        (lambda: env.integer(NAME, default=1, low=1, high=9), "0"),
+        (lambda: env.integer(NAME, default=1, low=1, high=9), "10"),
+        (lambda: env.integer(NAME, default=1, low=1, high=9), "1.0"),
+        (lambda: env.choice(NAME, default="a", options=("a", "b")), "c"),
+        (lambda: env.origins(NAME), "example.org"),
+        (lambda: env.origins(NAME), "https://example.org/"),
+        (lambda: env.origins(NAME), "https://example.org,*"),
+        (lambda: env.origins(NAME), "null"),
+        (lambda: env.hosts(NAME), "https://example.org"),
+        (lambda: env.hosts(NAME), "example.org:80"),
+        (lambda: env.hosts(NAME), "*"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, reader: Callable[[], object], raw: str
+) -> None:
+    monkeypatch.setenv(NAME, raw)
+    with pytest.raises(ImproperlyConfigured, match=NAME):
+        reader()
+
+
+def test_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, " https://A.example:8443 ,,http://localhost:5173")
+    assert env.origins(NAME) == ["https://a.example:8443", "http://localhost:5173"]
+    monkeypatch.setenv(NAME, "*")
+    assert env.origins(NAME) == ["*"]
+    monkeypatch.setenv(NAME, "Flux.example.org, other")
+    assert env.hosts(NAME) == ["flux.example.org", "other"]
+
+
+def test_a_database_url() -> None:
+    found = env.database("postgresql://me:p%40ss@db.example:5433/flux?sslmode=require")
+    assert found["NAME"] == "flux"
+    assert found["USER"] == "me"
+    assert found["PASSWORD"] == "p@ss"
+    assert found["HOST"] == "db.example"
+    assert found["PORT"] == "5433"
+    assert found["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_a_database_url_may_name_a_socket_directory() -> None:
+    found = env.database("postgresql://me@/flux?host=%2Frun%2Fpostgresql&port=1")
+    assert (found["HOST"], found["PORT"]) == ("/run/postgresql", "1")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://localhost/flux",
+        "postgresql://localhost",
+        "postgresql://localhost/",
+        "postgresql://localhost:many/flux",
+        "flux",
+    ],
+)
+def test_another_database_url_is_refused(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL"):
+        env.database(url)
+
+
+def test_an_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Variables that are set already go before it."""
+    file = tmp_path / ".env"
+    file.write_text(
+        "# a comment\n\nexport FLUX_A='one two'\nFLUX_B=\nFLUX_C=from file\n"
+    )
+    for name in ("FLUX_A", "FLUX_B"):
+        monkeypatch.setenv(name, "to be restored")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("FLUX_C", "variable")
+    env.load_file(file)
+    assert env.text("FLUX_A") == "one two"
+    assert env.text("FLUX_B", "default") == ""
+    assert env.text("FLUX_C") == "variable"
+    env.known.difference_update({"FLUX_A", "FLUX_B", "FLUX_C"})
+
+
+def test_a_line_that_is_no_setting_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("FLUX_A=1\nwhat is this\n")
+    with pytest.raises(ImproperlyConfigured, match="line 2"):
+        env.load_file(file)
+
+
+def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLUX_WORKRES", "2")
+    assert "FLUX_WORKRES" in env.unknown()
+    assert "FLUX_WORKERS" not in env.unknown()
+
+
+def test_the_example_file_lists_every_setting() -> None:
+    listed = re.findall(r"^(?:#   )?([A-Z_]+)=", EXAMPLE.read_text(), re.MULTILINE)
+    assert set(listed) == env.known
+
+
+def test_the_example_file_is_a_valid_env_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    copy = tmp_path / ".env"
+    copy.write_text(EXAMPLE.read_text())
+    for name in env.known:
+        monkeypatch.setenv(name, "set, so nothing changes")
+    env.load_file(copy)
