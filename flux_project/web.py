@@ -7,7 +7,6 @@ import argparse
 import os
 import socket
 import sys
-from importlib.util import find_spec
 
 import django
 import uvicorn
@@ -42,9 +41,7 @@ def configuration() -> uvicorn.Config:
     return uvicorn.Config(
         "flux_project.asgi:application",
         loop="uvloop",
-        http=LANE
-        if settings.FLUX_LANE and find_spec("flux_project.lane")
-        else "httptools",
+        http=LANE if settings.FLUX_LANE else "httptools",
         ws="websockets-sansio",
         lifespan="auto",
         log_config=None,

@@ -202,13 +202,14 @@ def test_as_root_unreachable_programs_are_copied_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "SYSTEM_DIR", tmp_path / "system")
-    monkeypatch.setattr(binaries, "usable", lambda installed: False)
+    monkeypatch.setattr(binaries, "usable", lambda found: False)
     who = binaries.account()
     bindir = binaries.directory(who)
     assert tmp_path in bindir.parents
     assert binaries.directory(who) == bindir
-    said = subprocess.run(
-        [bindir / "postgres", "-V"], capture_output=True, text=True, check=True
-    )
-    assert "PostgreSQL" in said.stdout
-    assert bindir.parent.stat().st_mode & 0o055 == 0o055
+    for program in ("postgres", "initdb"):
+        said = subprocess.run(
+            [bindir / program, "-V"], capture_output=True, text=True, check=True
+        )
+        assert "PostgreSQL" in said.stdout
+    assert bindir.stat().st_mode & 0o055 == 0o055
