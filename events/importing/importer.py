@@ -126,6 +126,7 @@ class Importer:
     def run(self, items: Iterable[Item]) -> Tally:
         """Sends them all. Raises ImportStopped; what is settled by then stays so."""
         sent: _Round | None = None
+        self.tally.started = time.monotonic()
         with ThreadPoolExecutor(self._pace.connections) as pool:
             try:
                 for batch in self._rounds(items):

@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -16,6 +17,7 @@ import tenacity
 
 from flux_project.errors import Unavailable
 
+STATE_PATH = "/api/state/entities"
 BATCH_PATH = "/api/events/batch"
 _ADDRESS = re.compile(
     r"https?://(\[[0-9a-fA-F:.]+\]|[^\s/:\[\]?#@]+)(:\d{1,5})?(/[^\s?#]*)?"
@@ -25,6 +27,8 @@ _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRY_ITEM_AGAIN = frozenset({"rate_limited", "unavailable", "overloaded"})
 _LONGEST_PAUSE_SECONDS = 15.0
 
+_Request = Callable[[], httpx.Response]
+
 
 class ImportStopped(Unavailable):
     """The import cannot go on."""
@@ -32,7 +36,7 @@ class ImportStopped(Unavailable):
     code = "import_stopped"
 
 
-class _TryAgain(Exception):  # noqa: N818  an instruction, not an error
+class _TryAgain(Exception):
     """No answer that lasts; `seconds` is what the server asked to wait, if it did."""
 
     def __init__(self, reason: str, seconds: float = 0) -> None:
@@ -64,6 +68,10 @@ class _Health(msgspec.Struct):
 class _StoredEvent(msgspec.Struct):
     eventId: str  # noqa: N815  the wire's name
     seq: int
+
+
+class _Entity(msgspec.Struct):
+    properties: dict[str, object]
 
 
 class _Refusal(msgspec.Struct):
@@ -138,9 +146,24 @@ class Sender:
             return False
         return any((item.eventId, item.seq) == (event_id, seq) for item in found)
 
+    def count(self, prefix: str) -> int:
+        """How many entities' ids begin so."""
+        query = {"prefix": prefix}
+        answer = self._try(lambda: self._client.get(STATE_PATH, params=query))
+        return len(msgspec.json.decode(answer.content, type=list[msgspec.Raw]))
+
+    def entity(self, entity_id: str) -> dict[str, object]:
+        """The entity's properties now; empty when there is no such entity."""
+        path = f"{STATE_PATH}/{quote(entity_id, safe='')}"
+        answer = self._try(lambda: self._client.get(path), final=frozenset({404}))
+        try:
+            return msgspec.json.decode(answer.content, type=_Entity).properties
+        except msgspec.DecodeError:
+            return {}
+
     def send(self, events: Sequence[bytes]) -> list[Answer]:
         """Stores the events, in order; one answer for each."""
-        answer = self._try(lambda: self._post(events))
+        answer = self._try(lambda: self._post(events), final=frozenset({413}))
         if answer.status_code != 413:
             return self._answers(answer, events)
         if len(events) == 1:
@@ -174,14 +197,17 @@ class Sender:
                 answers[at] = item
         return answers
 
-    def _try(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+    def _try(
+        self, request: _Request, *, final: frozenset[int] = frozenset()
+    ) -> httpx.Response:
+        """A good answer, or one whose status is in `final`."""
         try:
-            return self._patiently.copy()(self._once, request)
+            return self._patiently.copy()(self._once, request, final)
         except _TryAgain as error:
             message = f"The server at {self.url} did not take it: {error}."
             raise ImportStopped(message) from None
 
-    def _once(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+    def _once(self, request: _Request, final: frozenset[int]) -> httpx.Response:
         if self._stopping.is_set():
             raise ImportStopped("Stopped before the server took it.")
         try:
@@ -192,7 +218,7 @@ class Sender:
         if answer.status_code in _TRY_AGAIN:
             reason = f"HTTP {answer.status_code}, {_said(answer)}"
             raise _TryAgain(reason, _retry_after(answer))
-        if answer.is_success or answer.status_code == 413:
+        if answer.is_success or answer.status_code in final:
             return answer
         raise ImportStopped(f"HTTP {answer.status_code}: {_said(answer)}")
 

@@ -97,6 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/api/health":
             self._answer(200, {}, {"status": "ok", "seq": len(log)})
             return
+        if self.path.startswith("/api/state/entities"):
+            is_list = "?" in self.path
+            self._answer(200 if is_list else 404, {}, [] if is_list else {})
+            return
         query = parse_qs(urlsplit(self.path).query)
         seq = int(query["before"][0]) - 1
         found = log[seq - 1 : seq] if seq <= len(log) else log[-1:]
