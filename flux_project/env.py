@@ -24,6 +24,7 @@ def load_file(path: Path) -> None:
     """Take `NAME=value` lines of a `.env` file; what is already set goes first."""
     if not path.is_file():
         return
+    found = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -34,6 +35,8 @@ def load_file(path: Path) -> None:
         name, value = match.groups()
         if value[:1] in {"'", '"'} and value[-1:] == value[:1]:
             value = value[1:-1]
+        found[name] = value
+    for name, value in found.items():
         os.environ.setdefault(name, value)
 
 

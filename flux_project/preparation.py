@@ -1,4 +1,4 @@
-"""What a database and the static files need before Flux can serve.
+"""What a database needs before Flux can serve.
 
 Invariant: each step may run twice, and in two processes at once, to the same end.
 """
@@ -40,10 +40,6 @@ def _ask(cursor: CursorWrapper, query: str) -> bool:
     cursor.execute(query, [MIGRATION_LOCK])
     row = cursor.fetchone()
     return bool(row and row[0])
-
-
-def collect_static() -> None:
-    call_command("collectstatic", verbosity=0, interactive=False)
 
 
 def ensure_admin(password: str) -> bool:

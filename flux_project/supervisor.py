@@ -85,7 +85,6 @@ class Supervisor:
             steps = preparation.migrate(sleep=self._wish.sleep)
             if steps:
                 log.info("the database has been brought up to date", migrations=steps)
-            preparation.collect_static()
             new_admin = preparation.ensure_admin(self._secrets.admin_password)
             preparation.close_connections()
         return new_admin

@@ -1,5 +1,6 @@
 """Settings from the environment: typed, and refused by name."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,7 @@ def test_a_line_that_is_no_setting_is_refused(tmp_path: Path) -> None:
     file.write_text("FLUX_A=1\nwhat is this\n")
     with pytest.raises(ImproperlyConfigured, match="line 2"):
         env.load_file(file)
+    assert "FLUX_A" not in os.environ, "nothing of a refused file is kept"
 
 
 def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
