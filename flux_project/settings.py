@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from flux_project import credentials, env, places, sentences
+from flux_project import admin_theme, credentials, env, places, sentences
 
 sentences.install()
 
@@ -89,7 +89,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "flux_project.csp.PolicyMiddleware",
+    "flux_project.assets.AssetMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -114,8 +115,20 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-STATIC_ROOT = FLUX_DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # no collectstatic, see flux_project.assets
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # the gate decides about origins
+CONTENT_SECURITY_POLICY = {  # flux_project.csp says where more is allowed
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -136,5 +149,21 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "VERSION": FLUX_VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "/static/flux.svg",
+    # The validator would be a web service elsewhere.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
+}
+UNFOLD: dict[str, object] = {
+    "SITE_TITLE": "Flux",
+    "SITE_HEADER": "Flux",
+    "SITE_SUBHEADER": "world-state engine",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "waves",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "/static/flux.svg"}
+    ],
+    "SHOW_HISTORY": False,
+    "STYLES": ["/static/admin.css"],
+    "COLORS": admin_theme.COLORS,
+    "SIDEBAR": admin_theme.SIDEBAR,
 }

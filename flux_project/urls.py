@@ -2,7 +2,8 @@
 
 from django.contrib import admin
 from django.urls import path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from connectors.views import ConnectorViewSet
 from events.views import EventViewSet
@@ -17,6 +18,7 @@ _ENTITY = r"^api/state/entities/(?P<entity_id>(?s:.+))\Z"
 urlpatterns = [
     path("", views.home, name="home"),
     path("admin/", admin.site.urls),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("api/health", views.HealthViewSet.as_view({"get": "retrieve"})),
     path("api/events", EventViewSet.as_view({"get": "list", "post": "create"})),
     path("api/events/batch", EventViewSet.as_view({"post": "batch"})),
@@ -35,7 +37,13 @@ urlpatterns = [
         ConfigViewSet.as_view({"get": "retrieve", "put": "update"}),
     ),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path(
+        "api/docs",
+        SpectacularSwaggerSplitView.as_view(
+            url_name="schema", template_name="docs.html", title="Flux API"
+        ),
+        name="docs",
+    ),
 ]
 
 handler404 = "flux_project.api.not_found"

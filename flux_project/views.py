@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
@@ -31,13 +32,24 @@ class HealthViewSet(api.Endpoint):
         )
 
 
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """`GET /`: what this is, how it is, and where to go on."""
+    context: dict[str, object] = {
+        "base_url": request.build_absolute_uri("/").rstrip("/"),
+        "version": settings.FLUX_VERSION,
+    }
     try:
         with pool.connection() as connection:
             vitals = health.measure(connection)
     except Unavailable as error:
-        context = {"problem": error.message, "version": settings.FLUX_VERSION}
-        return render(request, "home.html", context, status=503)
-    context = {"vitals": vitals, "version": settings.FLUX_VERSION}
+        context["problem"] = error.message
+        response = render(request, "home.html", context, status=503)
+        response.headers["Retry-After"] = response.headers["Refresh"] = "10"
+        return response
+    context |= {
+        "events": f"{vitals.seq:,}",
+        "entities": f"{vitals.entities:,}",
+        "is_empty": vitals.seq == 0,
+    }
     return render(request, "home.html", context)

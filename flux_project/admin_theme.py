@@ -1,0 +1,65 @@
+"""How the admin looks: its colours, and what stands in its sidebar."""
+
+from django.urls import reverse_lazy
+
+# The colours of static/flux.css, as django-unfold's eleven steps. 600 carries white
+# text, so it is dark enough for that.
+COLORS = {
+    "primary": {
+        "50": "oklch(98.4% .014 180.7)",
+        "100": "oklch(95.3% .051 180.8)",
+        "200": "oklch(91% .096 180.4)",
+        "300": "oklch(85.5% .138 181.1)",
+        "400": "oklch(77.7% .152 181.9)",
+        "500": "oklch(70.4% .14 182.5)",
+        "600": "oklch(51.1% .096 186.4)",
+        "700": "oklch(43.7% .078 188.2)",
+        "800": "oklch(38.6% .063 188.4)",
+        "900": "oklch(33% .054 190)",
+        "950": "oklch(27.7% .046 192.5)",
+    }
+}
+SIDEBAR = {
+    "show_search": False,
+    "show_all_applications": False,
+    "navigation": [
+        {
+            "title": "World",
+            "items": [
+                {
+                    "title": "Entities",
+                    "icon": "deployed_code",
+                    "link": reverse_lazy("admin:state_entity_changelist"),
+                },
+                {
+                    "title": "Events",
+                    "icon": "history",
+                    "link": reverse_lazy("admin:events_event_changelist"),
+                },
+            ],
+        },
+        {
+            "title": "Administration",
+            "separator": True,
+            "items": [
+                {
+                    "title": "Users",
+                    "icon": "person",
+                    "link": reverse_lazy("admin:auth_user_changelist"),
+                },
+            ],
+        },
+        {
+            "title": "Elsewhere",
+            "separator": True,
+            "items": [
+                {"title": "First page", "icon": "home", "link": reverse_lazy("home")},
+                {
+                    "title": "API documentation",
+                    "icon": "menu_book",
+                    "link": reverse_lazy("docs"),
+                },
+            ],
+        },
+    ],
+}
