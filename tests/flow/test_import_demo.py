@@ -1,4 +1,4 @@
-"""`manage.py flux_demo` as a process, on a handful of flights in files like the real."""
+"""`manage.py flux_demo` as a process, on a handful of flights in the real form."""
 
 import os
 import subprocess
