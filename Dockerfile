@@ -16,7 +16,6 @@ RUN useradd --system --no-create-home --shell /usr/sbin/nologin flux \
     && install -d -o flux -g flux -m 0700 /data \
     && python -m compileall -q flux_project namespaces events state connectors
 
-# The static files are collected at each start, into the data volume.
 USER flux
 VOLUME /data
 EXPOSE 3000
