@@ -1,9 +1,8 @@
 """Which content a page may load (Content-Security-Policy).
 
-`CONTENT_SECURITY_POLICY` in the settings is the strict rule of every answer: scripts,
-`CONTENT_SECURITY_POLICY` in the settings is the strict rule of every answer: scripts and
-styles of this server, nothing inline, nothing from elsewhere. Invariant: only the two
-third-party interfaces below are allowed more, and only on their own paths.
+`CONTENT_SECURITY_POLICY` in the settings is the strict rule of every answer: scripts
+and styles of this server, nothing inline, nothing from elsewhere. Invariant: only the
+two third-party interfaces below are allowed more, and only on their own paths.
 """
 
 from typing import Any
