@@ -10,12 +10,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from events.demo import data, story
-from events.importing import rows, terminal
+from events.importing import rows
 from events.importing.checkpoint import CheckpointFile
 from events.importing.importer import Importer, Item
 from events.importing.records import Place
 from events.importing.rows import Plan
 from events.importing.sender import Sender
+from events.management import terminal
 from flux_project.errors import FluxError
 
 _PLAN = Plan(

@@ -9,11 +9,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from events import envelope
-from events.importing import files, importer, options, terminal
+from events.importing import files, importer
 from events.importing.checkpoint import CheckpointFile, NoCheckpoint
 from events.importing.importer import Importer, Item
 from events.importing.records import START, Table
 from events.importing.rows import Plan
+from events.management import options, terminal
 from flux_project.errors import FluxError
 
 _DRY_ROWS = 10

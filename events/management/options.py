@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from events.importing import terminal, times
+from events.importing import times
 from events.importing.files import Input
 from events.importing.records import Layout
 from events.importing.rows import Plan
+from events.management import terminal
 from flux_project.errors import Invalid
 
 _MEANING = (
