@@ -1,9 +1,9 @@
 """What JSON must be so that every client can store it and read it back (contract §0).
 
-A decoder alone does not say it: msgspec passes `1e999` and `\\u0000` through a raw value
-and refuses a whole batch for one lone surrogate or deep nesting. Invariant: a text that
-passed `check` is valid JSON, at most 64 levels deep, whose strings hold neither NUL nor
-a lone surrogate, and whose numbers fit a double's range.
+A decoder alone does not say it: msgspec passes `1e999` and `\\u0000` through a raw
+value and refuses a whole batch for one lone surrogate or deep nesting. Invariant: a
+text that passed `check` is valid JSON, at most 64 levels deep, whose strings hold neither
+NUL nor a lone surrogate, and whose numbers fit a double's range.
 """
 
 import re
@@ -149,6 +149,7 @@ _TOKEN = re.compile(
     rb"|(?P<mark>\[+|\{|\]|\}|,|:)"
     rb"|(?P<end>\Z))"
 )
+_STARTS = 3  # of how many open containers the place is remembered: those yielded
 _VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, _COLON, _COMMA, _DONE = range(7)
 
 
@@ -156,9 +157,9 @@ def elements(body: bytes) -> Iterator[tuple[int, int, int]]:
     """Walks a whole JSON text without recursion: (start, end, depth) of its values.
 
     Yields every container and scalar of the two outermost levels as it is complete,
-    depth 0 being the text itself. For texts on which msgspec gives up (a lone surrogate,
-    thousands of levels), where it must still be known whether the body is JSON and where
-    its members lie. InvalidJson names the position of the first fault.
+    depth 0 being the text itself. For texts on which msgspec gives up (a lone
+    surrogate, thousands of levels), where it must still be known whether the body is
+    JSON and where its members lie. InvalidJson names the position of the first fault.
     """
     return _Walk(body).run()
 
@@ -191,8 +192,10 @@ class _Walk:
 
     def _mark(self, mark: int, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         if mark in b"[{":
-            for at in range(start, end):
-                self._open(mark, at)
+            self._open(mark, start)
+            # The rest of a run of brackets is legal after its first and opened at once.
+            self.stack += b"[" * (end - start - 1)
+            self.starts += range(start + 1, end)[: _STARTS - len(self.starts)]
         elif mark in b"]}":
             opened = self._close(mark, start)
             if len(self.stack) <= 2:
@@ -204,7 +207,8 @@ class _Walk:
         if self.expect not in {_VALUE, _VALUE_OR_END}:
             raise self._fault(at)
         self.stack.append(mark)
-        self.starts.append(at)
+        if len(self.starts) < _STARTS:
+            self.starts.append(at)
         self.expect = _VALUE_OR_END if mark == 0x5B else _KEY_OR_END
 
     def _close(self, mark: int, at: int) -> int:
@@ -215,7 +219,8 @@ class _Walk:
             raise self._fault(at)
         self.stack.pop()
         self.expect = _COMMA if self.stack else _DONE
-        return self.starts.pop()
+        is_known = len(self.stack) < len(self.starts)
+        return self.starts.pop() if is_known else at
 
     def _separator(self, mark: int, at: int) -> None:
         if mark == 0x3A and self.expect == _COLON:

@@ -8,7 +8,7 @@ import uuid
 from typing import Any, cast
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -19,7 +19,13 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from events import committer
-from flux_project.errors import FluxError, Forbidden, MethodNotAllowed, NotFound
+from flux_project.errors import (
+    FluxError,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+)
 from flux_project.reply import Read, Reply, Write, refusal
 from state import reader
 
@@ -30,6 +36,13 @@ class UnknownRoute(NotFound):
     """There is nothing at this address."""
 
     code = "unknown_route"
+
+
+class NotAcceptable(FluxError):
+    """This address has no answer of a type that the header Accept names."""
+
+    status = 406
+    code = "not_acceptable"
 
 
 class AnyContent(BaseContentNegotiation):
@@ -51,25 +64,25 @@ class Endpoint(ViewSet):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        if (error := _scope(request).get("flux.body_error")) is not None:
+        # A method that is not taken goes before what is wrong with the body (§0).
+        error = _scope(request).get("flux.body_error") if self.action else None
+        if error is not None:
             raise error
 
     def options(
         self, request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
-        return HttpResponse(
-            status=204, headers={"Allow": ", ".join(self.allowed_methods)}
-        )
+        return respond(Reply(204, b"", (("Allow", ", ".join(self.allowed_methods)),)))
 
 
 def _scope(request: Request) -> dict[str, Any]:
-    return getattr(request._request, "scope", {})  # noqa: SLF001  DRF has no accessor
+    return getattr(request._request, "scope", {})
 
 
 def body(request: Request) -> bytes:
     """The request's body, which the gate read and bounded."""
     found = _scope(request).get("flux.body")
-    return request._request.body if found is None else found  # noqa: SLF001  likewise
+    return request._request.body if found is None else found
 
 
 def answer(result: Reply | Write | Read) -> HttpResponse:
@@ -99,6 +112,8 @@ def respond(reply: Reply) -> HttpResponse:
         response[name] = value
     if reply.status in {204, 304}:
         del response["Content-Type"]
+    else:
+        response["Content-Length"] = str(len(reply.body))
     return response
 
 
@@ -114,6 +129,10 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return respond(refusal(UnknownRoute()))
     if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
         return respond(refusal(Forbidden()))
+    if isinstance(error, SuspiciousOperation):
+        return respond(refusal(Invalid("Django refused this request as malformed.")))
+    if isinstance(error, exceptions.NotAcceptable):
+        return respond(refusal(NotAcceptable()))
     return respond(refusal(_bug(error)))
 
 

@@ -1,8 +1,8 @@
 """What every request passes before Django: host, origin, path and size of its body.
 
-A plain ASGI middleware, so that a body is bounded before Django spools it, and its check
-of hosts and origins covers every route alike. Invariant: what is refused here was not
-read further than necessary, and its answer has the one shape of errors.
+A plain ASGI middleware, so that a body is bounded before Django spools it, and its
+check of hosts and origins covers every route alike. Invariant: what is refused here was
+not read further than necessary, and its answer has the one shape of errors.
 """
 
 import asyncio
@@ -30,10 +30,22 @@ _EXPOSED = b"link, etag, retry-after, ratelimit, ratelimit-policy"
 _PREFLIGHT_SECONDS = b"86400"
 
 
+class RepeatedHost(Invalid):
+    """The request has more than one Host header."""
+
+    code = "invalid_http"
+
+
 class PathNotUtf8(Invalid):
     """The path is not UTF-8."""
 
     code = "invalid_path"
+
+
+class QueryNotUtf8(Invalid):
+    """The query of the address is not UTF-8."""
+
+    code = "invalid_parameter"
 
 
 class ClientLeft(Exception):
@@ -67,6 +79,14 @@ class Gate:
                 await send_reply(send, Reply(204, b""), [*cors, *_PREFLIGHT])
                 return
             send = _with_headers(send, cors)
+        try:
+            _check_address(scope)
+        except FluxError as error:
+            await send_reply(send, refusal(error))
+            return
+        await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
         try:
             scope["flux.body"], size = await _read(scope, receive)
@@ -84,6 +104,8 @@ class Gate:
     def _admit(self, scope: Scope) -> Headers:
         """The CORS headers of the answer; raises for what is refused outright."""
         headers = scope["headers"]
+        if sum(name == b"host" for name, _ in headers) > 1:
+            raise RepeatedHost
         host = _header(headers, b"host")
         self.policy.check_host(host)
         origin = _header(headers, b"origin")
@@ -95,12 +117,22 @@ class Gate:
                 (b"access-control-expose-headers", _EXPOSED),
                 (b"vary", b"Origin"),
             ]
-        raw_path = scope.get("raw_path") or scope["path"].encode()
-        try:
-            unquote_to_bytes(raw_path).decode()
-        except UnicodeDecodeError:
-            raise PathNotUtf8 from None
         return cors
+
+
+def _check_address(scope: Scope) -> None:
+    if not _is_utf8(scope.get("raw_path") or scope["path"].encode()):
+        raise PathNotUtf8
+    if not _is_utf8(scope.get("query_string", b"")):
+        raise QueryNotUtf8
+
+
+def _is_utf8(quoted: bytes) -> bool:
+    try:
+        unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 _PREFLIGHT: Headers = [
@@ -159,8 +191,8 @@ async def _chunks(receive: Receive) -> Any:
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Gives Django the body that was read, and then nothing but the disconnect.
 
-    What is left of a refused body is read and thrown away, so that a client that is still
-    sending gets to read its answer.
+    What is left of a refused body is read and thrown away, so that a client that is
+    still sending gets to read its answer.
     """
     pending: list[Message] = [
         {"type": "http.request", "body": body, "more_body": False}

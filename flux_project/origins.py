@@ -2,15 +2,21 @@
 
 Open mode needs no token, so these two checks are what keeps a web site that a person
 happens to visit from the local state: the Origin stops its scripts, the Host stops DNS
-rebinding. Invariant: a request without an Origin (curl, agents) is never affected by it.
+rebinding. Invariant: a request without an Origin (curl, agents) is never affected by
+it.
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flux_project.errors import Forbidden, Invalid
+
+# A name, an IPv4 address or an IPv6 literal, and a port (RFC 9110 §7.2, without what no
+# client sends).
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9a-fA-F:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 
 
 class HostNotAllowed(Invalid):
@@ -39,7 +45,12 @@ class Policy:
 
     def check_host(self, host: str | None) -> None:
         """Raises HostNotAllowed for a Host header that this server does not serve."""
-        if not host or (not self.is_open_mode and not self.hosts):
+        if not host:
+            return
+        if not _HOST.fullmatch(host):
+            message = f"{host[:100]!r} is not a host name with an optional port."
+            raise HostNotAllowed(message)
+        if not self.is_open_mode and not self.hosts:
             return
         name = host_name(host)
         if not (is_loopback(name) or _is_address(name) or self._is_listed(name)):
@@ -53,7 +64,7 @@ class Policy:
         return "*" in self.hosts or name in self.hosts
 
     def check_origin(self, origin: str, host: str | None) -> str:
-        """What `Access-Control-Allow-Origin` says to this origin, or OriginNotAllowed."""
+        """What `Access-Control-Allow-Origin` says to it. Raises OriginNotAllowed."""
         if "*" in self.origins or (not self.origins and not self.is_open_mode):
             return "*"
         if origin in self.origins or _is_same(origin, host):

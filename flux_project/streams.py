@@ -34,6 +34,7 @@ def array(pieces: Iterator[Piece], *, link: str | None = None) -> HttpResponse:
         response: HttpResponse | StreamingHttpResponse = HttpResponse(
             b"[" + first + b"]", content_type="application/json"
         )
+        response["Content-Length"] = str(len(first) + 2)
     else:
         response = StreamingHttpResponse(
             _stream(first, second, pieces), content_type="application/json"
@@ -66,5 +67,6 @@ def next_link(request: Request, **changes: object) -> str | None:
         **request.GET.dict(),
         **{key: str(value) for key, value in changes.items()},
     }
-    address = request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
-    return f'<{address}>; rel="next"'
+    host = request.META.get("HTTP_HOST", "")
+    origin = f"{request.scheme}://{host}" if host else ""
+    return f'<{origin}{request.path}?{urlencode(query)}>; rel="next"'

@@ -18,6 +18,7 @@ GRACE_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
 LANE = "flux_project.lane:LaneProtocol"
+WITHOUT_LANE = "flux_project.wire:PatientProtocol"
 # The committer and the readers are threads beside the event loop; a short interval lets
 # the loop go on sooner when one of them is computing.
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -41,7 +42,7 @@ def configuration() -> uvicorn.Config:
     return uvicorn.Config(
         "flux_project.asgi:application",
         loop="uvloop",
-        http=LANE if settings.FLUX_LANE else "httptools",
+        http=LANE if settings.FLUX_LANE else WITHOUT_LANE,
         ws="websockets-sansio",
         lifespan="auto",
         log_config=None,

@@ -2,10 +2,12 @@
 
 Invariant: a connection that has not delivered a request's head within HEAD_SECONDS, or
 its body within BODY_SECONDS, is ended; a head larger than MAX_HEAD_BYTES is a 431. The
-errors of the parser have the one shape too.
+errors of the parser have the one shape too, and none of them is written where a client
+expects the answer to an earlier request.
 """
 
 import asyncio
+from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -15,6 +17,9 @@ from flux_project.reply import refusal
 MAX_HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 30
 BODY_SECONDS = 120
+LINGER_SECONDS = 2
+# What stands around the name and the value of a header: a colon, a blank, CRLF.
+_HEADER_FRAME_BYTES = 4
 
 
 class HeadTooLarge(FluxError):
@@ -40,8 +45,11 @@ class InvalidHttp(Invalid):
 class PatientProtocol(HttpToolsProtocol):
     """Parses like uvicorn, but not without end."""
 
-    _head_bytes = 0
+    _head_bytes = 0  # of complete headers
+    _raw_bytes = 0  # received since the packet in which the head began
+    _is_fresh = True  # the head began in the packet being parsed
     _is_in_head = True
+    _is_broken = False
     _is_receiving = True
     _fault: FluxError | None = None
     _deadline: asyncio.TimerHandle | None = None
@@ -55,12 +63,17 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.parser is None or self.transport.is_closing():
+        if self._is_broken:
             return
-        if self._is_in_head and self._is_receiving:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
+        self._is_fresh = False
+        super().data_received(data)
+        if self.parser is None or self._is_broken or self.transport.is_closing():
+            return
+        if self._is_in_head and not self._is_fresh:
+            # One long header is reported only when it is complete. The packet that a
+            # head began in is not counted: other requests may fill most of it.
+            self._raw_bytes += len(data)
+            if self._raw_bytes > MAX_HEAD_BYTES:
                 self._fault = HeadTooLarge()
                 self.send_400_response("")
                 return
@@ -81,14 +94,12 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = 0
-        self._is_in_head = self._is_receiving = True
+        self._head_bytes = self._raw_bytes = 0
+        self._is_in_head = self._is_receiving = self._is_fresh = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._fault = HeadTooLarge()
-            raise ValueError  # the parser turns it into its error, answered below
+        self._head_bytes += len(name) + len(value) + _HEADER_FRAME_BYTES
+        self._check_head()
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -97,25 +108,69 @@ class PatientProtocol(HttpToolsProtocol):
 
     def head_is_complete(self) -> None:
         """The head came in time; what follows is the body's time."""
+        self._check_head()
         self._is_in_head = False
         self._drop_deadline()
 
+    def _check_head(self) -> None:
+        if len(self.url) + self._head_bytes > MAX_HEAD_BYTES:
+            self._fault = HeadTooLarge()
+            raise ValueError  # the parser turns it into its error, answered below
+
     def on_message_complete(self) -> None:
-        self._is_receiving = False
-        self._drop_deadline()
+        self.message_is_complete()
         super().on_message_complete()
 
+    def message_is_complete(self) -> None:
+        """The request came in time; what follows is the server's time."""
+        self._is_receiving = False
+        self._drop_deadline()
+
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no valid request, in the shape of every error, and hangs up."""
-        if self.transport.is_closing():
+        """Answers what is no valid request, in the shape of every error, and hangs up.
+
+        The answer to a request before it, complete but still being worked on, goes
+        first and is the last: an error in its place would say that it was refused.
+        """
+        if self._is_broken or self.transport.is_closing():
             return
+        self._is_broken = True
+        self._drop_deadline()
+        in_body = self._is_receiving and not self._is_in_head and self.cycle is not None
+        if in_body and (self.pipeline or not self._is_unanswered()):
+            self.transport.close()
+        elif not in_body and self._owes_answer():
+            self.cycle.keep_alive = False
+        else:
+            self._write_fault()
+
+    def _owes_answer(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_unanswered(self) -> bool:
+        """Whether not a byte of an answer to the newest request was written."""
+        is_begun = getattr(self.cycle, "response_started", False)
+        return not (is_begun or self.cycle.response_complete)
+
+    def _write_fault(self) -> None:
         reply = refusal(self._fault or InvalidHttp())
+        phrase = HTTPStatus(reply.status).phrase.encode()
         self.transport.write(
-            b"HTTP/1.1 %d Bad Request\r\ncontent-type: application/json\r\n"
+            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n"
             b"content-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (reply.status, len(reply.body), reply.body)
+            % (reply.status, phrase, len(reply.body), reply.body)
         )
-        self.transport.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Ends the connection so that the client can still read its answer.
+
+        Closing at once while bytes of the client are unread resets the connection, and
+        a reset throws away what the client has not read yet.
+        """
+        self._is_broken = True
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _expect_within(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self._too_late)
@@ -127,9 +182,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        is_answered = self.cycle is not None and not self.cycle.response_complete
-        if self._is_in_head and self._head_bytes == 0:
+        if self._is_in_head and self._head_bytes == 0 and not self._raw_bytes:
             self.transport.close()
-        elif not is_answered or self._is_receiving:
+        else:
             self._fault = RequestTimeout()
             self.send_400_response("")
