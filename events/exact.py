@@ -2,8 +2,8 @@
 
 A decoder alone does not say it: msgspec passes `1e999` and `\\u0000` through a raw
 value and refuses a whole batch for one lone surrogate or deep nesting. Invariant: a
-text that passed `check` is valid JSON, at most 64 levels deep, whose strings hold neither
-NUL nor a lone surrogate, and whose numbers fit a double's range.
+text that passed `check` is valid JSON, at most 64 levels deep, whose strings hold
+neither NUL nor a lone surrogate, and whose numbers fit a double's range.
 """
 
 import re
