@@ -48,7 +48,7 @@ ALLOWED_HOSTS = ["*"]  # flux_project.gate checks the Host header, for every pat
 # A pool per process, so that a rush of requests waits instead of running the server out
 # of connections. The committer, the readers and the listener own theirs, beside it.
 DATABASE_POOL_SIZE = 10
-DATABASE_OWN_CONNECTIONS = 6
+DATABASE_OWN_CONNECTIONS = 10
 FLUX_EMBEDDED = not env.text("DATABASE_URL")
 FLUX_PLACES = places.locate(FLUX_DATA_DIR)
 DATABASES = {
