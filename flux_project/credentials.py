@@ -31,7 +31,7 @@ def load(data_dir: Path) -> Secrets | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        message = f"{path} belongs to another user: run Flux as that user."
+        message = f"Cannot read {path}: permission denied (is it another user's?)."
         raise CannotStart(message) from None
     except (ValueError, TypeError):
         message = f"{path} is damaged: restore it from a backup."

@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
 
-class CannotStart(Exception):  # noqa: N818  a sentence for people, not a fault of ours
-    """Flux cannot start."""
+class CannotStart(Exception):
+    """Flux cannot start, for a reason that the operator can put right."""
 
 
 def install() -> None:
