@@ -129,6 +129,8 @@ CONTENT_SECURITY_POLICY = {  # flux_project.csp says where more is allowed
         "frame-ancestors": ["'none'"],
     }
 }
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
