@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from events import ingest
 from events.commands import Command, Outcome
-from flux_project.database import Session
+from flux_project.database import BY_KEY, Session
 from flux_project.gather import Bounds, Gatherer
 
 BOUNDS = Bounds(group_items=5_000, group_bytes=16 << 20, waiting_bytes=64 << 20)
 
-_session = Session(name="flux committer")
+_session = Session(name="flux committer", extra=BY_KEY)
 
 
 def _serve(requests: Sequence[Sequence[Command]]) -> list[list[Outcome]]:

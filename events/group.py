@@ -5,13 +5,11 @@ leaves no trace here (no seq, no claimed id, no change).
 """
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from events import envelope
+from events import envelope, log
 from events.commands import (
     Append,
     Command,
@@ -24,6 +22,7 @@ from events.commands import (
 from events.envelope import Event
 from events.log import Head
 from flux_project.errors import Invalid, TooLarge
+from flux_project.pipeline import Call
 from state import store
 from state.merge import Change
 from state.selection import Selection
@@ -56,16 +55,21 @@ class Group:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.outcomes: list[Outcome] = []
-        self._known: dict[bytes, tuple[int, str]] = {}
         self._changes: dict[str, Change] = {}
         self._touched: dict[str, int] = {}
 
-    def start(self, head: Head, known: Iterable[Any], standing: Iterable[Any]) -> None:
-        """Takes what was read under the lock: rows as `log` and `store` give them."""
-        self.now: datetime = head.now
+    def start(
+        self,
+        head: Head,
+        *,
+        known: dict[bytes, tuple[int, str]],
+        standing: dict[str, tuple[int, int]],
+    ) -> None:
+        """Takes what was read under the lock, as `log` and `store` give it."""
+        self.now = head.now
         self.first_seq = head.seq + 1
-        self._known = {digest: (seq, stream) for digest, seq, stream in known}
-        self._standing = {id_: (version, size) for id_, version, size in standing}
+        self._known = known
+        self._standing = standing
 
     def decide(self, connection: Connection[TupleRow], command: Command) -> Outcome:
         """What becomes of a command; its events and changes join the group."""
@@ -173,14 +177,18 @@ class Group:
                 found[id_] = None
         return sorted(found)
 
-    def effective_changes(self) -> list[Change]:
-        """The changes that make a difference to the stored state."""
-        return [
+    def writes(self) -> list[Call]:
+        """What writes the group: its events, their effect, and the counters."""
+        if not self.events:
+            return []
+        calls = log.append(self.events, first_seq=self.first_seq, at=self.now)
+        # An entity that the group made and deleted again was never there.
+        changes = [
             change
             for change in self._changes.values()
             if change.seq and (change.existed or change.exists)
         ]
-
-    def counter_deltas(self) -> dict[str, int]:
-        """By touched namespace, how many entities more or fewer it has."""
-        return self._touched
+        calls += store.apply(changes, self.now)
+        if self._touched:
+            calls.append(store.count(self._touched, self.now))
+        return calls

@@ -12,7 +12,7 @@ from pathlib import Path
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from flux_project.database import Bigints, statement
+from flux_project.database import statement
 
 WINDOW = 10_000
 CHUNK_BYTES = 1 << 20
@@ -123,5 +123,5 @@ def chunks(found: Found) -> Iterator[list[int]]:
 
 def body(connection: Session, seqs: list[int]) -> bytes:
     """These events as JSON, newest first, comma-separated."""
-    row = connection.execute(_BODIES, (Bigints(seqs),), binary=True).fetchone()
+    row = connection.execute(_BODIES, (seqs,), binary=True).fetchone()
     return bytes(row[0]) if row else b""

@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from events import log
 from events.commands import Append, Command, Delete, Outcome
 from events.group import Group
+from flux_project import pipeline
 from flux_project.database import DatabaseUnavailable, Session, ThreadSessions
 from flux_project.errors import FluxError, Invalid, Unavailable
 from state import store
@@ -91,34 +92,37 @@ def _attempt(
     also: Also | None,
 ) -> list[Outcome]:
     """The usual way: two round trips, one that reads and one that writes and commits."""
-    _begin(connection, group, commands)
+    _read(connection, group, commands, before=(pipeline.BEGIN, log.LOCK))
     outcomes = [group.decide(connection, command) for command in commands]
-    if not group.events and also is None:
-        connection.execute("ROLLBACK")
-        return outcomes
     if also is not None:
-        _write(connection, group)
+        pipeline.run(connection, group.writes())
         also(connection)
-        connection.execute("COMMIT")
-        return outcomes
-    with connection.pipeline():
-        _write(connection, group)
-        connection.execute("COMMIT")
+        pipeline.run(connection, [pipeline.COMMIT])
+    elif group.events:
+        pipeline.run(connection, [*group.writes(), pipeline.COMMIT])
+    else:
+        pipeline.run(connection, [pipeline.ROLLBACK])
     return outcomes
 
 
-def _begin(
-    connection: Connection[TupleRow], group: Group, commands: Iterable[Command]
+def _read(
+    connection: Connection[TupleRow],
+    group: Group,
+    commands: Iterable[Command],
+    *,
+    before: Sequence[pipeline.Call] = (),
 ) -> None:
-    """Opens the transaction, takes the lock, and reads all the group is about."""
+    """Reads all that the group is about; the lock is held, or `before` takes it."""
     ids, digests = _mentioned(commands)
-    with connection.pipeline():
-        connection.execute("BEGIN")
-        log.lock(connection)
-        head = log.ask_head(connection)
-        known = log.ask_known(connection, digests) if digests else None
-        standing = store.ask_standing(connection, ids) if ids else None
-    group.start(log.read_head(head), known or (), standing or ())
+    calls = [*before, log.HEAD, store.ask_standing(ids)]
+    if digests:
+        calls.append(log.ask_known(digests))
+    answers = pipeline.run(connection, calls)[len(before) :]
+    group.start(
+        log.head(answers[0]),
+        known=log.known(answers[2]) if digests else {},
+        standing=store.standing(answers[1]),
+    )
 
 
 def _mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
@@ -136,15 +140,6 @@ def _mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
     return list(ids), digests
 
 
-def _write(connection: Connection[TupleRow], group: Group) -> None:
-    """Everything a group changes; the caller commits."""
-    log.append(connection, group.events, first_seq=group.first_seq, at=group.now)
-    if changes := group.effective_changes():
-        store.apply(connection, changes, group.now)
-    if deltas := group.counter_deltas():
-        store.count(connection, deltas, group.now)
-
-
 def _commit_around_poison(
     connection: Connection[TupleRow], commands: Sequence[Command], also: Also | None
 ) -> list[Outcome]:
@@ -155,7 +150,7 @@ def _commit_around_poison(
     """
     try:
         with connection.transaction():
-            log.lock(connection)
+            pipeline.run(connection, [log.LOCK])
             outcomes = _bisect(connection, commands)
             if also is not None:
                 also(connection)
@@ -186,13 +181,9 @@ def _store_now(
 ) -> list[Outcome]:
     """Decides and writes inside the caller's transaction, which holds the lock."""
     group = Group()
-    ids, digests = _mentioned(commands)
-    known = log.ask_known(connection, digests) if digests else ()
-    standing = store.ask_standing(connection, ids) if ids else ()
-    group.start(log.head(connection), known, standing)
+    _read(connection, group, commands)
     outcomes = [group.decide(connection, command) for command in commands]
-    if group.events:
-        _write(connection, group)
+    pipeline.run(connection, group.writes())
     return outcomes
 
 
@@ -221,6 +212,6 @@ def _look_up(
 
 def _is_committed(session: Session, group: Group) -> bool:
     with session.connection().transaction():
-        log.lock(session.connection())
+        pipeline.run(session.connection(), [log.LOCK])
         found = log.event_id_at(session.connection(), group.first_seq)
     return found == group.events[0].event_id

@@ -7,14 +7,16 @@ and counts on from the last row. The lock comes before any other row lock, every
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from psycopg import Connection, Cursor
+from psycopg import Connection
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from events.envelope import Event
-from flux_project.database import Bigints, Blobs, Texts, statement
+from flux_project import pipeline
+from flux_project.database import bigints, blobs, strings, texts
+from flux_project.pipeline import Call, Statement
 
 # The advisory lock that serialises the writers of all processes: "flux" in ASCII.
 LOCK_KEY = 0x666C7578
@@ -22,92 +24,82 @@ LOCK_KEY = 0x666C7578
 EVENTS_PER_STATEMENT = 1_000
 
 _SQL = Path(__file__).parent / "sql"
-_HEAD = statement(_SQL / "head.sql")
-_APPEND = statement(_SQL / "append.sql")
-_REMEMBER = statement(_SQL / "remember.sql")
+_LOCK = Statement(b"flux_events_lock", b"SELECT pg_advisory_xact_lock($1)")
+_HEAD = Statement.from_file(_SQL / "head.sql")
+_KNOWN = Statement.from_file(_SQL / "known.sql")
+_APPEND = Statement.from_file(_SQL / "append.sql")
+_REMEMBER = Statement.from_file(_SQL / "remember.sql")
 
-Session = Connection[TupleRow]
+# Takes the log's lock until the transaction ends; waits its turn.
+LOCK: Call = (_LOCK, (pipeline.bigint(LOCK_KEY),))
+# Asks where the log ends; `head` reads the answer.
+HEAD: Call = (_HEAD, ())
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """Where the log ends: the last seq (0: empty), the time now, the registry version.
 
-    The time is never before the last event's.
+    now: PostgreSQL's binary timestamptz, never before the last event's; it only travels
+    back into statements of the same transaction.
     """
 
     seq: int
-    now: datetime
+    now: bytes
     registry_version: int
 
 
-def lock(connection: Session) -> None:
-    """Takes the log's lock until the transaction ends; waits its turn."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
-
-
-def ask_head(connection: Session) -> Cursor[TupleRow]:
-    """Sends the question; `read_head` takes the answer, which may be pipelined."""
-    return connection.execute(_HEAD, binary=True)
-
-
-def read_head(cursor: Cursor[TupleRow]) -> Head:
-    row = cursor.fetchone()
-    if row is None:
+def head(answer: PGresult) -> Head:
+    """Reads the answer to HEAD."""
+    found = pipeline.rows(answer, pipeline.int8, pipeline.raw, pipeline.int8)
+    if not found:
         message = "events_log has lost its row: this is no Flux database."
         raise LookupError(message)
-    return Head(*row)
+    return Head(*found[0])
 
 
-def head(connection: Session) -> Head:
-    return read_head(ask_head(connection))
+def ask_known(digests: Sequence[bytes]) -> Call:
+    """Asks which of these client-given ids are in the log; `known` reads the answer."""
+    return _KNOWN, (blobs(digests),)
 
 
-def ask_known(connection: Session, digests: Sequence[bytes]) -> Cursor[TupleRow]:
-    """Which of these client-given ids are in the log: rows of (digest, seq, stream)."""
-    return connection.execute(
-        "SELECT digest, seq, stream FROM events_idempotency"
-        " WHERE digest = ANY(%s::bytea[])",
-        (Blobs(digests),),
-        binary=True,
-    )
+def known(answer: PGresult) -> dict[bytes, tuple[int, str]]:
+    """By digest, the (seq, stream) of its event."""
+    found = pipeline.rows(answer, pipeline.raw, pipeline.int8, pipeline.text)
+    return {digest: (seq, stream) for digest, seq, stream in found}
 
 
-def append(
-    connection: Session, events: Sequence[Event], *, first_seq: int, at: datetime
-) -> None:
-    """Writes `events` at first_seq, first_seq + 1, …; the caller holds the lock."""
+def append(events: Sequence[Event], *, first_seq: int, at: bytes) -> list[Call]:
+    """What writes `events` at first_seq, first_seq + 1, …, for who holds the lock."""
+    calls = []
     for start in range(0, len(events), EVENTS_PER_STATEMENT):
         part = events[start : start + EVENTS_PER_STATEMENT]
-        connection.execute(
-            _APPEND,
-            (
-                first_seq + start,
-                at,
-                Texts.of(event.event_id for event in part),
-                Texts.of(event.stream for event in part),
-                Texts.of(event.source for event in part),
-                Texts.of(event.key for event in part),
-                Texts.of(event.schema for event in part),
-                Texts.of(event.namespace for event in part),
-                Texts.of(event.entity_id for event in part),
-                Bigints([event.occurred_at for event in part]),
-                Texts([event.payload for event in part]),
-            ),
+        parameters = (
+            pipeline.bigint(first_seq + start),
+            at,
+            strings([event.event_id for event in part]),
+            strings([event.stream for event in part]),
+            strings([event.source for event in part]),
+            strings([event.key for event in part]),
+            strings([event.schema for event in part]),
+            strings([event.namespace for event in part]),
+            strings([event.entity_id for event in part]),
+            bigints([event.occurred_at for event in part]),
+            texts([event.payload for event in part]),
         )
-    _remember(connection, enumerate(events, first_seq))
+        calls.append((_APPEND, parameters))
+    return calls + _remember(enumerate(events, first_seq))
 
 
-def _remember(connection: Session, placed: Iterable[tuple[int, Event]]) -> None:
+def _remember(placed: Iterable[tuple[int, Event]]) -> list[Call]:
     given = [(event.digest, seq, event.stream) for seq, event in placed if event.digest]
-    if given:
-        digests, seqs, streams = zip(*given, strict=True)
-        connection.execute(
-            _REMEMBER, (Blobs(digests), Bigints(seqs), Texts.of(streams))
-        )
+    if not given:
+        return []
+    digests, seqs, streams = zip(*given, strict=True)
+    return [(_REMEMBER, (blobs(digests), bigints(seqs), strings(streams)))]
 
 
-def event_id_at(connection: Session, seq: int) -> str | None:
+def event_id_at(connection: Connection[TupleRow], seq: int) -> str | None:
     """The id of the event at `seq`; None when the log does not reach that far."""
     row = connection.execute(
         "SELECT event_id FROM events_event WHERE seq = %s", (seq,)

@@ -9,13 +9,11 @@ import struct
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import ClassVar, LiteralString, cast
+from typing import LiteralString, cast
 
 import psycopg
 from django.db import connections
 from psycopg import Connection
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 from psycopg.rows import TupleRow
 
 from flux_project.errors import Unavailable
@@ -35,22 +33,31 @@ def statement(path: Path) -> LiteralString:
     return cast(LiteralString, path.read_text())
 
 
+# Plans by index alone, made once. The hot statements look up a handful of keys; a plan
+# made for their values costs more than it saves, and one made while a table was small
+# would scan it whole when it has grown.
+BY_KEY = (
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_hashjoin=off",
+    "enable_mergejoin=off",
+)
+
+
 def connect(
-    *, timeout_ms: int = TIMEOUT_MS, name: str = "flux"
+    *, timeout_ms: int = TIMEOUT_MS, name: str = "flux", extra: Sequence[str] = ()
 ) -> Connection[TupleRow]:
     """A new connection to Django's database, in autocommit, with every time bounded.
 
     timeout_ms: for locks, statements and idle transactions alike; 0 for none.
+    extra: further settings, such as BY_KEY.
     Raises DatabaseUnavailable.
     """
     parameters = connections["default"].get_connection_params()
     wanted = {"dbname", "user", "password", "host", "port", "sslmode"}
-    limits = (
-        "lock_timeout",
-        "statement_timeout",
-        "idle_in_transaction_session_timeout",
-    )
-    settings = [f"{limit}={timeout_ms}" for limit in limits] + ["timezone=UTC"]
+    limits = ("lock", "statement", "idle_in_transaction_session")
+    settings = [f"{limit}_timeout={timeout_ms}" for limit in limits]
+    settings += ["timezone=UTC", "jit=off", *extra]
     try:
         connection = psycopg.connect(
             **{key: value for key, value in parameters.items() if key in wanted},
@@ -62,23 +69,26 @@ def connect(
         )
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable from error
-    for parameter in (Texts, Blobs, Bigints, Bools):
-        connection.adapters.register_dumper(parameter, parameter.dumper)
     return connection
 
 
 class Session:
     """One thread's connection, which is made anew when it was lost."""
 
-    def __init__(self, *, name: str, timeout_ms: int = TIMEOUT_MS) -> None:
+    def __init__(
+        self, *, name: str, timeout_ms: int = TIMEOUT_MS, extra: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.timeout_ms = timeout_ms
+        self.extra = extra
         self._connection: Connection[TupleRow] | None = None
 
     def connection(self) -> Connection[TupleRow]:
         """A connection that was alive when last used. Raises DatabaseUnavailable."""
         if self._connection is None or self._connection.closed:
-            self._connection = connect(timeout_ms=self.timeout_ms, name=self.name)
+            self._connection = connect(
+                timeout_ms=self.timeout_ms, name=self.name, extra=self.extra
+            )
         return self._connection
 
     def drop(self) -> None:
@@ -92,87 +102,54 @@ class ThreadSessions(threading.local):
     """A Session for each thread that asks, for callers on pool threads."""
 
     def __init__(self, name: str) -> None:
-        self.session = Session(name=name)
-
-
-class _Array:
-    """A one-dimensional array in PostgreSQL's binary form, ready to send.
-
-    psycopg adapts lists by looking at every item (measured: the largest part of a
-    commit's Python time); these are packed in one go.
-    """
-
-    __slots__ = ("data",)
-    dumper: ClassVar[type[Dumper]]
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.session = Session(name=name, extra=BY_KEY)
 
 
 def _header(length: int, oid: int) -> bytes:
     return struct.pack(">iiiii", 1, 1, oid, length, 1)
 
 
-def _dumper(array_oid: int) -> type[Dumper]:
-    class ArrayDumper(Dumper):
-        format = Format.BINARY
-        oid = array_oid
-
-        def dump(self, obj: _Array) -> bytes:
-            return obj.data
-
-    return ArrayDumper
-
-
 _NULL = b"\xff\xff\xff\xff"
 _length = struct.Struct(">i").pack
 
 
-class Texts(_Array):
+# One-dimensional arrays in PostgreSQL's binary form, ready to send. psycopg adapts lists by
+# looking at every item (measured: the largest part of a commit's Python time); these are
+# packed in one go.
+
+
+def texts(items: Iterable[bytes | None], *, oid: int = 25) -> bytes:
     """`text[]` from UTF-8 bytes; None is NULL."""
-
-    dumper = _dumper(1009)
-    element_oid: ClassVar[int] = 25
-
-    def __init__(self, items: Sequence[bytes | None]) -> None:
-        parts = [_header(len(items), self.element_oid)]
-        for item in items:
-            if item is None:
-                parts.append(_NULL)
-            else:
-                parts.append(_length(len(item)))
-                parts.append(item)
-        super().__init__(b"".join(parts))
-
-    @classmethod
-    def of(cls, items: Iterable[str | None]) -> "Texts":
-        return cls([None if item is None else item.encode() for item in items])
+    parts = [b""]
+    for item in items:
+        if item is None:
+            parts.append(_NULL)
+            parts.append(b"")
+        else:
+            parts.append(_length(len(item)))
+            parts.append(item)
+    parts[0] = _header(len(parts) // 2, oid)
+    return b"".join(parts)
 
 
-class Blobs(Texts):
-    """`bytea[]`; the same layout under another type."""
-
-    dumper = _dumper(1001)
-    element_oid = 17
+def strings(items: Iterable[str | None]) -> bytes:
+    """`text[]` from texts; None is NULL."""
+    return texts([None if item is None else item.encode() for item in items])
 
 
-class Bigints(_Array):
+def blobs(items: Iterable[bytes]) -> bytes:
+    """`bytea[]`; the layout of `text[]` under another type."""
+    return texts(items, oid=17)
+
+
+def bigints(items: Sequence[int]) -> bytes:
     """`bigint[]`."""
-
-    dumper = _dumper(1016)
-
-    def __init__(self, items: Sequence[int]) -> None:
-        flat = [8] * (2 * len(items))
-        flat[1::2] = items
-        body = struct.pack(">" + "iq" * len(items), *flat)
-        super().__init__(_header(len(items), 20) + body)
+    flat = [8] * (2 * len(items))
+    flat[1::2] = items
+    return _header(len(items), 20) + struct.pack(">" + "iq" * len(items), *flat)
 
 
-class Bools(_Array):
+def bools(items: Sequence[bool]) -> bytes:
     """`bool[]`."""
-
-    dumper = _dumper(1000)
-
-    def __init__(self, items: Sequence[bool]) -> None:
-        body = b"".join([b"\0\0\0\1\1" if item else b"\0\0\0\1\0" for item in items])
-        super().__init__(_header(len(items), 16) + body)
+    body = b"".join([b"\0\0\0\1\1" if item else b"\0\0\0\1\0" for item in items])
+    return _header(len(items), 16) + body

@@ -21,7 +21,7 @@ class FluxError(Exception):
         index: int | None = None,
         retry_after: int | None = None,
     ) -> None:
-        self.message = message or (type(self).__doc__ or "").strip()
+        self.message = message or " ".join((type(self).__doc__ or "").split())
         self.field = field
         self.index = index
         self.retry_after = retry_after

@@ -13,9 +13,17 @@ from msgspec import Struct
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from flux_project.database import DatabaseUnavailable, Session, Texts, statement
+from flux_project import pipeline
+from flux_project.database import (
+    BY_KEY,
+    DatabaseUnavailable,
+    Session,
+    statement,
+    strings,
+)
 from flux_project.errors import FluxError
 from flux_project.gather import Bounds, Gatherer
+from flux_project.pipeline import Statement
 from state.selection import Selection
 from state.store import EntityNotFound
 
@@ -24,7 +32,7 @@ PAGE_ROWS = 1_000
 PAGE_BYTES = 1 << 20
 
 _SQL = Path(__file__).parent / "sql"
-_READ = statement(_SQL / "read.sql")
+_READ = Statement.from_file(_SQL / "read.sql")
 _PAGE = statement(_SQL / "page.sql")
 _IDS = statement(_SQL / "ids.sql")
 
@@ -46,17 +54,19 @@ class Page:
     body: bytes
 
 
-_session = Session(name="flux reader")
+_COLUMNS = (pipeline.text, pipeline.int8, pipeline.int8, pipeline.raw)
+_session = Session(name="flux reader", extra=BY_KEY)
 
 
 def find(session: Session, ids: Sequence[str]) -> dict[str, Found]:
     """The entities among `ids` that exist. Raises DatabaseUnavailable."""
     try:
-        rows = session.connection().execute(_READ, (Texts.of(ids),), binary=True)
-        return {id_: Found(body, version, seq) for id_, version, seq, body in rows}
+        [answer] = pipeline.run(session.connection(), [(_READ, (strings(ids),))])
     except psycopg.Error as error:
         session.drop()
         raise DatabaseUnavailable from error
+    found = pipeline.rows(answer, *_COLUMNS)
+    return {id_: Found(body, version, seq) for id_, version, seq, body in found}
 
 
 def _serve(ids: Sequence[str]) -> list[Found | FluxError]:

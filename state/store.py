@@ -5,23 +5,26 @@ events they come from; so a reader sees an event and its effect, or neither.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from psycopg import Connection, Cursor
+from psycopg import Connection
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
-from flux_project.database import Bigints, Bools, Texts, statement
+from flux_project import pipeline
+from flux_project.database import bigints, bools, statement, strings, texts
 from flux_project.errors import NotFound
+from flux_project.pipeline import Call, Statement
 from state.merge import Change
 from state.selection import Selection
 
 CHANGES_PER_STATEMENT = 1_000
 
 _SQL = Path(__file__).parent / "sql"
-_MERGE = statement(_SQL / "merge.sql")
-_COUNT = statement(_SQL / "count.sql")
+_STANDING = Statement.from_file(_SQL / "standing.sql")
+_MERGE = Statement.from_file(_SQL / "merge.sql")
+_COUNT = Statement.from_file(_SQL / "count.sql")
 _MEASURE = statement(_SQL / "measure.sql")
 _MATCHING = statement(_SQL / "matching.sql")
 
@@ -36,43 +39,44 @@ class EntityNotFound(NotFound):
     code = "entity_not_found"
 
 
-def ask_standing(connection: Session, ids: Sequence[str]) -> Cursor[TupleRow]:
-    """How these entities stand: rows of (id, version, size); missing ones give none."""
-    return connection.execute(
-        "SELECT id, version, size FROM state_entity WHERE id = ANY(%s::text[])",
-        (Texts.of(ids),),
-        binary=True,
-    )
+def ask_standing(ids: Sequence[str]) -> Call:
+    """Asks how these entities stand; `standing` reads the answer."""
+    return _STANDING, (strings(ids),)
 
 
-def apply(connection: Session, changes: Sequence[Change], at: datetime) -> None:
-    """Brings the changed entities to their new state, `at` being the commit's time."""
+def standing(answer: PGresult) -> dict[str, tuple[int, int]]:
+    """By id, the (version, size) of each entity that exists."""
+    found = pipeline.rows(answer, pipeline.text, pipeline.int8, pipeline.int4)
+    return {id_: (version, size) for id_, version, size in found}
+
+
+def apply(changes: Sequence[Change], at: bytes) -> list[Call]:
+    """What brings the changed entities to their new state, `at` being the commit's time."""
+    calls = []
     for start in range(0, len(changes), CHANGES_PER_STATEMENT):
         part = changes[start : start + CHANGES_PER_STATEMENT]
-        connection.execute(
-            _MERGE,
-            (
-                Texts.of(change.entity_id for change in part),
-                Texts.of(change.namespace for change in part),
-                Bools([change.exists for change in part]),
-                Bools([change.restarts for change in part]),
-                Texts([_list_or_null(change.unset) for change in part]),
-                Texts([change.set_text for change in part]),
-                Bigints([change.version for change in part]),
-                Bigints([change.seq for change in part]),
-                at,
-                at,
-            ),
+        parameters = (
+            strings([change.entity_id for change in part]),
+            strings([change.namespace for change in part]),
+            bools([change.exists for change in part]),
+            bools([change.restarts for change in part]),
+            texts([_list_or_null(change.unset) for change in part]),
+            texts([change.set_text for change in part]),
+            bigints([change.version for change in part]),
+            bigints([change.seq for change in part]),
+            at,
         )
+        calls.append((_MERGE, parameters))
+    return calls
 
 
 def _list_or_null(keys: set[str]) -> bytes | None:
     return _encode(sorted(keys)) if keys else None
 
 
-def count(connection: Session, deltas: Mapping[str, int], at: datetime) -> None:
-    """Moves the counters of namespaces; a delta of 0 still marks the update."""
-    connection.execute(_COUNT, (at, Texts.of(deltas), Bigints(list(deltas.values()))))
+def count(deltas: Mapping[str, int], at: bytes) -> Call:
+    """What moves the counters of namespaces; a delta of 0 still marks the update."""
+    return _COUNT, (at, strings(deltas), bigints(list(deltas.values())))
 
 
 def measure(connection: Session, change: Change) -> tuple[int, int]:

@@ -5,11 +5,11 @@ INSERT INTO events_event (
     seq, event_id, stream, source, key, schema, namespace, entity_id,
     occurred_at, recorded_at, token, payload
 )
-SELECT %s::bigint + place - 1, event_id, stream, source, key, schema, namespace,
-       entity_id, occurred_at, %s, NULL, payload
+SELECT $1::bigint + place - 1, event_id, stream, source, key, schema, namespace,
+       entity_id, occurred_at, $2::timestamptz, NULL, payload
 FROM unnest(
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[], %s::text[]
+    $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::bigint[], $11::text[]
 ) WITH ORDINALITY AS new (
     event_id, stream, source, key, schema, namespace, entity_id, occurred_at, payload,
     place

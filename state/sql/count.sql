@@ -1,6 +1,6 @@
 -- Moves the counters of the namespaces that a commit touched.
 INSERT INTO state_count AS count (namespace, entities, updated_at)
-SELECT namespace, delta, %s FROM unnest(%s::text[], %s::bigint[]) AS t (namespace, delta)
+SELECT namespace, delta, $1::timestamptz FROM unnest($2::text[], $3::bigint[]) AS t (namespace, delta)
 ON CONFLICT (namespace) DO UPDATE SET
     entities = count.entities + excluded.entities,
     updated_at = excluded.updated_at

@@ -3,8 +3,8 @@
 -- restarts its entity forgets what it was; otherwise `unset` goes before `properties`.
 MERGE INTO state_entity AS entity
 USING unnest(
-    %s::text[], %s::text[], %s::bool[], %s::bool[], %s::text[], %s::text[], %s::bigint[],
-    %s::bigint[]
+    $1::text[], $2::text[], $3::bool[], $4::bool[], $5::text[], $6::text[], $7::bigint[],
+    $8::bigint[]
 ) AS change (id, namespace, lives, restarts, unset, properties, version, seq)
 ON entity.id = change.id
 WHEN MATCHED AND NOT change.lives THEN DELETE
@@ -18,8 +18,8 @@ WHEN MATCHED THEN UPDATE SET
     END,
     version = change.version,
     seq = change.seq,
-    updated_at = %s
+    updated_at = $9::timestamptz
 WHEN NOT MATCHED AND change.lives THEN
     INSERT (id, namespace, properties, version, seq, updated_at)
     VALUES (change.id, change.namespace, change.properties::jsonb, change.version,
-            change.seq, %s)
+            change.seq, $9)

@@ -6,4 +6,4 @@ SELECT id, version, seq, convert_to(
     || ',"lastUpdated":"' || to_char(updated_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     || '","version":' || version || ',"seq":' || seq || '}', 'UTF8')
 FROM state_entity
-WHERE id = ANY(%s::text[])
+WHERE id = ANY($1::text[])
