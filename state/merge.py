@@ -5,12 +5,26 @@ events does to the entity as it stood before the group. Invariant: applying the 
 the same as applying its events one by one, so grouping never shows.
 """
 
+from typing import Protocol
+
 import msgspec
 
 from events import envelope
-from events.envelope import Event
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Effect(Protocol):
+    """What the rule needs to know of an event: a published one, or one of the log."""
+
+    @property
+    def properties(self) -> bytes: ...
+
+    @property
+    def unset(self) -> tuple[str, ...]: ...
+
+    @property
+    def is_tombstone(self) -> bool: ...
 
 
 class Change:
@@ -52,7 +66,7 @@ class Change:
         self._only: bytes | None = None
         self._merged: dict[str, msgspec.Raw] = {}
 
-    def apply(self, event: Event, seq: int) -> None:
+    def apply(self, event: Effect, seq: int) -> None:
         """Folds one more event in, at its place `seq` in the log."""
         self.seq = seq
         if event.is_tombstone:
