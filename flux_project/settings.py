@@ -149,6 +149,8 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "TITLE": "Flux",
     "DESCRIPTION": "A persistent, shared, event-sourced world-state engine.",
     "VERSION": FLUX_VERSION,
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": ["flux_project.openapi.finish"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/flux.svg",

@@ -1,0 +1,64 @@
+"""What the API says about itself at /api/schema: one description per operation.
+
+Written as plain OpenAPI, because endpoint functions take and give bytes: there is no
+serializer to derive it from. Invariant: the API's tests hold every answer against it.
+"""
+
+from typing import Any
+
+from flux_project.openapi.reading import GET_ENTITY, HISTORY, LIST_ENTITIES
+from flux_project.openapi.schemas import COMPONENTS
+from flux_project.openapi.service import (
+    CHANGE_CONFIG,
+    HEALTH,
+    LIST_CONNECTORS,
+    READ_CONFIG,
+)
+from flux_project.openapi.writing import (
+    DELETE_ENTITY,
+    DELETE_MATCHING,
+    PUBLISH,
+    PUBLISH_BATCH,
+)
+
+__all__ = [
+    "CHANGE_CONFIG",
+    "DELETE_ENTITY",
+    "DELETE_MATCHING",
+    "GET_ENTITY",
+    "HEALTH",
+    "HISTORY",
+    "LIST_CONNECTORS",
+    "LIST_ENTITIES",
+    "PUBLISH",
+    "PUBLISH_BATCH",
+    "READ_CONFIG",
+    "finish",
+]
+
+_TAGS = [
+    {"name": "Events", "description": "Publish what happened; read what happened."},
+    {"name": "Entities", "description": "The world as it is now, derived from events."},
+    {"name": "Service", "description": "Health, configuration, connectors."},
+]
+_ADMIN_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "The value of FLUX_ADMIN_TOKEN on the server.",
+}
+
+
+def finish(
+    result: dict[str, Any], generator: object, request: object, *, public: bool
+) -> dict[str, Any]:
+    """drf-spectacular's hook: adds what belongs to no single operation."""
+    result["components"] = {
+        "schemas": COMPONENTS,
+        "securitySchemes": {"adminToken": _ADMIN_TOKEN},
+    }
+    result["tags"] = _TAGS
+    # An entity may be called `delete`; its address is no operation of its own.
+    shared = result["paths"]["/api/state/entities/delete"]
+    for method in ("get", "delete"):
+        shared.pop(method, None)
+    return result
