@@ -1,5 +1,8 @@
 """How the admin looks: its colours, and what stands in its sidebar."""
 
+from collections.abc import Callable
+
+from django.http import HttpRequest
 from django.urls import reverse_lazy
 
 # The colours of static/flux.css, as django-unfold's eleven steps. 600 carries white
@@ -19,6 +22,17 @@ COLORS = {
         "950": "oklch(27.7% .046 192.5)",
     }
 }
+
+
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
+def _never(request: HttpRequest) -> bool:
+    """Whether a link to elsewhere is the page one is on."""
+    return False
+
+
 SIDEBAR = {
     "show_search": False,
     "show_all_applications": False,
@@ -30,11 +44,13 @@ SIDEBAR = {
                     "title": "Entities",
                     "icon": "deployed_code",
                     "link": reverse_lazy("admin:state_entity_changelist"),
+                    "permission": _may("state.view_entity"),
                 },
                 {
                     "title": "Events",
                     "icon": "history",
                     "link": reverse_lazy("admin:events_event_changelist"),
+                    "permission": _may("events.view_event"),
                 },
             ],
         },
@@ -46,6 +62,7 @@ SIDEBAR = {
                     "title": "Users",
                     "icon": "person",
                     "link": reverse_lazy("admin:auth_user_changelist"),
+                    "permission": _may("auth.view_user"),
                 },
             ],
         },
@@ -53,7 +70,12 @@ SIDEBAR = {
             "title": "Elsewhere",
             "separator": True,
             "items": [
-                {"title": "First page", "icon": "home", "link": reverse_lazy("home")},
+                {
+                    "title": "First page",
+                    "icon": "home",
+                    "link": reverse_lazy("home"),
+                    "active": _never,
+                },
                 {
                     "title": "API documentation",
                     "icon": "menu_book",
