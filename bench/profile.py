@@ -1,0 +1,120 @@
+"""Where the server's time goes while a row's load runs on it.
+
+The threads' own processor times come from the system; the functions from py-spy, which
+counts who holds the interpreter's lock (it takes a waiting thread for a busy one).
+"""
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from bench import rows, traffic
+from bench.load import Taken
+from bench.measure import Lab
+from bench.rows import LOADS as LOADS
+from bench.servers import CannotMeasure
+from bench.traffic import Kind, Order
+
+RATE = 250
+TOP = 30
+BUSIEST = 6
+LEAD_SECONDS = 1.0
+MIN_SECONDS = 5.0
+
+
+def of_row(lab: Lab, name: str) -> str:
+    """A text: the busy threads, and in which functions they were."""
+    seconds = max(lab.seconds, MIN_SECONDS)
+    load = LOADS[name]
+    kind = cast(Kind, load["kind"])
+    rows.fill(lab, lab.order("batch", 4), events=rows.HISTORY_EVENTS)
+    order = lab.order(kind, load["connections"], seconds=seconds + 2 * LEAD_SECONDS)
+    order = replace(order, first=lab.head() * traffic.BATCH_EVENTS)
+    before = _thread_seconds(lab)
+    stacks, taken = _record(lab, order, seconds)
+    spent = {
+        name: total - before.get(name, 0.0)
+        for name, total in _thread_seconds(lab).items()
+    }
+    busiest = sorted(spent.items(), key=lambda each: -each[1])[:BUSIEST]
+    per_item = 1e6 / (taken.answers * max(1, order.events_per_request))
+    threads = [f"{per_item * used:8.1f} µs  {name}" for name, used in busiest]
+    heading = "Processor time each, by thread"
+    return "\n".join([heading, *threads, "", summary(stacks, RATE * seconds)])
+
+
+def _thread_seconds(lab: Lab) -> dict[str, float]:
+    """Processor time of each thread so far; the stacks below say which is which."""
+    return {
+        f"thread ({thread.id})": thread.user_time + thread.system_time
+        for thread in lab.flux.worker.threads()
+    }
+
+
+def _record(
+    lab: Lab, order: Order, seconds: float
+) -> tuple[list[tuple[list[str], int]], Taken]:
+    found: list[tuple[list[str], int]] = []
+    faults: list[Exception] = []
+
+    def watch() -> None:
+        try:
+            found.extend(_py_spy(lab.flux.worker.pid, seconds))
+        except (OSError, CannotMeasure) as error:
+            faults.append(error)
+
+    watcher = threading.Timer(LEAD_SECONDS, watch)
+    watcher.start()
+    try:
+        taken = lab.take(order)
+    finally:
+        watcher.join()
+    if faults:
+        raise CannotMeasure(str(faults[0]))
+    return found, taken
+
+
+def _py_spy(pid: int, seconds: float) -> list[tuple[list[str], int]]:
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory) / "stacks.txt"
+        command = [str(Path(sys.executable).parent / "py-spy"), "record"]
+        command += ["--pid", str(pid), "--duration", f"{seconds:.0f}"]
+        command += ["--threads", "--gil"]
+        command += ["--rate", str(RATE), "--format", "raw", "--output", str(output)]
+        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+        if done.returncode:
+            raise CannotMeasure(done.stderr)
+        return [_stack(line) for line in output.read_text().splitlines()]
+
+
+def _stack(line: str) -> tuple[list[str], int]:
+    frames, _, count = line.rpartition(" ")
+    return frames.split(";"), int(count)
+
+
+def summary(stacks: list[tuple[list[str], int]], rounds: float) -> str:
+    """Shares of all looks at the process: by thread, function, and what it called."""
+    threads: Counter[str] = Counter()
+    own: Counter[str] = Counter()
+    within: Counter[str] = Counter()
+    for (thread, *frames), count in stacks:
+        threads[thread] += count
+        names = [frame.rsplit(":", 1)[0] + ")" for frame in frames]
+        if names:
+            own[names[-1]] += count
+        within.update(dict.fromkeys(names, count))
+    lines = []
+    for heading, counter in (
+        ("Who held the interpreter's lock", threads),
+        ("In the function itself", own),
+        ("In it and what it called", within),
+    ):
+        lines += ["", heading]
+        for name, count in counter.most_common(TOP):
+            lines.append(f"{100 * count / rounds:6.1f} %  {name}")
+    return "\n".join(lines[1:])
