@@ -76,7 +76,9 @@ class Worker:
 
     def _note_ready(self, pipe: int) -> None:
         try:
-            self.served = self.served or os.read(pipe, 1) == b"\n"
+            # Read in any case: a worker dies of a pipe that nobody reads to its end.
+            told = os.read(pipe, 1)
+            self.served = self.served or told == b"\n"
         except BlockingIOError:
             return
         self._forget_pipe()
