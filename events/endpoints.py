@@ -6,6 +6,8 @@ function that returns a Write has checked everything that needs no database.
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from events import envelope
 from events.commands import Append, Outcome, Stored
 from events.envelope import Event
@@ -28,7 +30,11 @@ def _published(outcomes: Sequence[Outcome]) -> Reply:
     outcome = outcomes[0]
     if isinstance(outcome, FluxError):
         return refusal(outcome)
-    return ok(_item(outcome, error=False))
+    if not isinstance(outcome, Stored):
+        message = f"no event has the outcome {outcome!r}"
+        raise TypeError(message)
+    kind = _PlacedDuplicate if outcome.is_duplicate else _Placed
+    return ok(kind(outcome.event_id, outcome.stream, outcome.seq))
 
 
 def publish_batch(body: bytes) -> Reply | Write:
@@ -54,37 +60,52 @@ def _allowed(item: Event | FluxError) -> Event | FluxError:
     return item
 
 
+class _Placed(Struct, gc=False):
+    """An event's answer in the wire's words."""
+
+    eventId: str  # noqa: N815  the wire's name
+    stream: str
+    seq: int
+
+
+class _PlacedDuplicate(_Placed, gc=False):
+    duplicate: bool = True
+
+
+class _Item(Struct, gc=False):
+    """What became of one event of a batch: all keys are always there."""
+
+    eventId: str | None  # noqa: N815  the wire's name
+    stream: str | None
+    seq: int | None
+    error: str | None
+
+
+class _DuplicateItem(_Item, gc=False):
+    duplicate: bool = True
+
+
+class _FailedItem(_Item, gc=False):
+    code: str = ""
+
+
+class _BatchAnswer(Struct, gc=False):
+    successful: int
+    failed: int
+    results: list[_Item]
+
+
 def _batch_reply(outcomes: Sequence[Outcome]) -> Reply:
-    results = [_item(outcome, error=True) for outcome in outcomes]
-    failed = sum(isinstance(outcome, FluxError) for outcome in outcomes)
-    body = {
-        "successful": len(results) - failed,
-        "failed": failed,
-        "results": results,
-    }
-    return Reply(200, encode(body))
+    results = [_item(outcome) for outcome in outcomes]
+    failed = sum([isinstance(result, _FailedItem) for result in results])
+    return Reply(200, encode(_BatchAnswer(len(results) - failed, failed, results)))
 
 
-def _item(outcome: Outcome, *, error: bool) -> dict[str, object]:
-    """What became of one event, in the wire's words; `error` adds that key to all."""
+def _item(outcome: Outcome) -> _Item:
     if isinstance(outcome, Stored):
-        item: dict[str, object] = {
-            "eventId": outcome.event_id,
-            "stream": outcome.stream,
-            "seq": outcome.seq,
-        }
-        if outcome.is_duplicate:
-            item["duplicate"] = True
-        if error:
-            item["error"] = None
-        return item
+        kind = _DuplicateItem if outcome.is_duplicate else _Item
+        return kind(outcome.event_id, outcome.stream, outcome.seq, None)
     if isinstance(outcome, FluxError):
-        return {
-            "eventId": None,
-            "stream": None,
-            "seq": None,
-            "error": outcome.message,
-            "code": outcome.code,
-        }
+        return _FailedItem(None, None, None, outcome.message, outcome.code)
     message = f"no event has the outcome {outcome!r}"
     raise TypeError(message)

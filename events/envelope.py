@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NoReturn
 
 import msgspec
@@ -88,10 +89,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Batch(Struct, gc=False):
+    events: list[_Envelope]
+
+
+class _RawBatch(Struct, gc=False):
     events: list[Raw]
 
 
 _batch = msgspec.json.Decoder(_Batch)
+_list = msgspec.json.Decoder(list[_Envelope])
+_raw_batch = msgspec.json.Decoder(_RawBatch)
+_raw_list = msgspec.json.Decoder(list[Raw])
 
 
 def properties_of(text: bytes) -> dict[str, Raw]:
@@ -102,10 +110,7 @@ def properties_of(text: bytes) -> dict[str, Raw]:
 def parse(body: bytes) -> Event:
     """One event from a request's body. Raises Invalid or TooLarge."""
     exact.utf8(body)
-    try:
-        return _event(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise explain.fault(body) from None
+    return _parse(body)
 
 
 def parse_batch(body: bytes) -> list[Event | FluxError]:
@@ -114,20 +119,66 @@ def parse_batch(body: bytes) -> list[Event | FluxError]:
     Raises Invalid when the body as a whole is not JSON, or holds no list of events.
     """
     exact.utf8(body)
-    return [_item(text) for text in _items(body)]
-
-
-def _item(text: bytes) -> Event | FluxError:
     try:
-        return parse(text)
+        return [_item_of(envelope) for envelope in _plain_envelopes(body)]
+    except (msgspec.DecodeError, RecursionError):
+        return [_item(text) for text in _items(body)]
+
+
+def _parse(text: bytes) -> Event:
+    try:
+        envelope = _envelope.decode(text)
+        exact.check(text)
+        return _event(envelope)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise explain.fault(text) from None
+
+
+def _plain_envelopes(body: bytes) -> list[_Envelope]:
+    """A batch's envelopes, decoded in one go.
+
+    msgspec.DecodeError for a body in which anything needs a closer look; then each
+    event's text is taken by itself.
+    """
+    if exact.needs_a_closer_look(body):
+        raise msgspec.DecodeError
+    is_bare = _is_bare(body)
+    envelopes = _list.decode(body) if is_bare else _batch.decode(body).events
+    outside = exact.openings(body) - (1 if is_bare else 2) - len(envelopes)
+    for envelope in envelopes:
+        inside = exact.openings(bytes(envelope.payload))
+        outside -= inside
+        if inside >= exact.MAX_DEPTH:
+            raise msgspec.DecodeError
+    # What opens outside of the payloads lies in unknown fields, whose depth counts too.
+    if outside or not envelopes:
+        raise msgspec.DecodeError
+    return envelopes
+
+
+def _item_of(envelope: _Envelope) -> Event | FluxError:
+    try:
+        return _event(envelope)
     except FluxError as error:
         return error
 
 
-def _items(body: bytes) -> Sequence[bytes]:
-    is_bare = body[:64].lstrip(b" \t\n\r")[:1] == b"["
+def _item(text: bytes) -> Event | FluxError:
     try:
-        items = _raw_list.decode(body) if is_bare else _batch.decode(body).events
+        return _parse(text)
+    except FluxError as error:
+        return error
+
+
+def _is_bare(body: bytes) -> bool:
+    """Whether a batch is the list itself, not an object around it."""
+    return body.lstrip(b" \t\n\r")[:1] == b"["
+
+
+def _items(body: bytes) -> Sequence[bytes]:
+    try:
+        is_bare = _is_bare(body)
+        items = _raw_list.decode(body) if is_bare else _raw_batch.decode(body).events
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         texts = list(_walk_items(body))
     else:
@@ -143,7 +194,7 @@ def _walk_items(body: bytes) -> Iterator[bytes]:
     found: list[tuple[int, int]] | None = None
     inner: list[tuple[int, int]] = []
     key = b""
-    is_bare = body.lstrip(b" \t\n\r")[:1] == b"["
+    is_bare = _is_bare(body)
     for start, end, depth in exact.elements(body):
         if depth == (1 if is_bare else 2):
             inner.append((start, end))
@@ -161,18 +212,16 @@ def _walk_items(body: bytes) -> Iterator[bytes]:
     return (body[start:end] for start, end in found)
 
 
-def _event(text: bytes) -> Event:
-    """The event in valid UTF-8; msgspec's errors pass through, for `_explain`."""
-    envelope = _envelope.decode(text)
+def _event(envelope: _Envelope) -> Event:
+    """The event in a text that `exact` found sound; msgspec's errors pass through."""
     payload_text = bytes(envelope.payload)
     payload = _payload.decode(payload_text)
     properties = bytes(payload.properties)
     if properties[:1] != b"{":
         _refuse("payload.properties", "must be an object.")
-    exact.check(text)
     _check_lengths(envelope)
-    entity_id = names.entity_id(payload.entity_id, field="payload.entity_id")
-    namespace = names.namespace_of(entity_id)
+    entity_id = payload.entity_id
+    namespace = _namespace(entity_id)
     unset = payload.unset or ()
     client_id = envelope.eventId
     return Event(
@@ -209,7 +258,7 @@ def _is_tombstone(properties: bytes, unset: int) -> bool:
 
 def _check_lengths(envelope: _Envelope) -> None:
     stream, source, event_id = envelope.stream, envelope.source, envelope.eventId
-    if len(stream) > MAX_STREAM_CHARACTERS or not _STREAM.fullmatch(stream):
+    if not _is_stream(stream):
         _refuse(
             "stream",
             "must be lower-case letters and digits, joined by single dots, dashes or "
@@ -219,9 +268,20 @@ def _check_lengths(envelope: _Envelope) -> None:
         _refuse("source", f"must have 1 to {MAX_SOURCE_CHARACTERS} characters.")
     if event_id and len(event_id) > MAX_EVENT_ID_CHARACTERS:
         _refuse("eventId", f"must have at most {MAX_EVENT_ID_CHARACTERS} characters.")
-    if envelope.timestamp is not UNSET:
-        if not 1 <= envelope.timestamp <= MAX_TIMESTAMP_MS:
-            _refuse("timestamp", explain.TIMESTAMP)
+    timestamp = envelope.timestamp
+    if timestamp is not UNSET and not 1 <= timestamp <= MAX_TIMESTAMP_MS:
+        _refuse("timestamp", explain.TIMESTAMP)
+
+
+@lru_cache(maxsize=1_024)
+def _is_stream(stream: str) -> bool:
+    return len(stream) <= MAX_STREAM_CHARACTERS and bool(_STREAM.fullmatch(stream))
+
+
+@lru_cache(maxsize=8_192)
+def _namespace(entity_id: str) -> str:
+    """The namespace of an id that passed the rules; a cached one passed them before."""
+    return names.namespace_of(names.entity_id(entity_id, field="payload.entity_id"))
 
 
 def _refuse(field: str, expectation: str) -> NoReturn:

@@ -5,17 +5,17 @@ views serve the same ones. Invariant: whoever holds a Pending submits it once.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from flux_project.errors import FluxError
 
 encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, gc=False):
     """A finished answer: status, JSON body, and headers beyond its type and length."""
 
     status: int
@@ -23,21 +23,22 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Commands for the committer, and how their outcomes become the reply."""
+class Write(Struct, frozen=True):
+    """Commands for the committer, and how their outcomes become the reply.
 
-    commands: Sequence[object]
+    size: about the bytes they hold in memory.
+    """
+
+    commands: Sequence[Any]
     size: int
-    render: Callable[[Sequence[object]], Reply]
+    render: Callable[[Any], Reply]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """One entity to be read, and how what was found becomes the reply."""
 
     entity_id: str
-    render: Callable[[object], Reply]
+    render: Callable[[Any], Reply]
 
 
 def ok(value: object) -> Reply:

@@ -12,6 +12,7 @@ import msgspec
 from events import envelope
 
 _encode = msgspec.json.Encoder().encode
+_NO_KEYS: frozenset[str] = frozenset()
 
 
 class Effect(Protocol):
@@ -61,10 +62,10 @@ class Change:
         self.version = version
         self.size_bound = size
         self.restarts = False
-        self.unset: set[str] = set()
+        self.unset = _NO_KEYS
         self.seq = 0
         self._only: bytes | None = None
-        self._merged: dict[str, msgspec.Raw] = {}
+        self._merged: dict[str, msgspec.Raw] | None = None
 
     def apply(self, event: Effect, seq: int) -> None:
         """Folds one more event in, at its place `seq` in the log."""
@@ -82,17 +83,17 @@ class Change:
         self.exists = exists
         self.restarts = True
         self.version = 0
-        self.unset.clear()
-        self._only, self._merged = None, {}
+        self.unset = _NO_KEYS
+        self._only = self._merged = None
 
     def _remove(self, keys: tuple[str, ...]) -> None:
         if not keys:
             return
-        self._spread()
+        merged = self._spread()
         for key in keys:
-            self._merged.pop(key, None)
+            merged.pop(key, None)
         if not self.restarts:
-            self.unset.update(keys)
+            self.unset |= set(keys)
 
     def _set(self, properties: bytes) -> None:
         # Most entities get one event in a group: its text goes to the database as it
@@ -100,23 +101,26 @@ class Change:
         if self._only is None and not self._merged:
             self._only = properties
             return
-        self._spread()
-        self._merged.update(envelope.properties_of(properties))
+        self._spread().update(envelope.properties_of(properties))
 
-    def _spread(self) -> None:
+    def _spread(self) -> dict[str, msgspec.Raw]:
+        """The properties set so far, taken apart."""
+        if self._merged is None:
+            self._merged = {}
         if self._only is not None:
             self._merged.update(envelope.properties_of(self._only))
             self._only = None
+        return self._merged
 
     @property
     def set_text(self) -> bytes:
         """The JSON object of the properties that the group sets."""
-        return self._only if self._only is not None else _encode(self._merged)
+        return self._only if self._only is not None else _encode(self._merged or {})
 
     def copy(self) -> "Change":
         """An independent copy, to try an event that may turn out too large."""
         other = Change(self.entity_id, self.namespace)
         for name in self.__slots__:
             setattr(other, name, getattr(self, name))
-        other.unset, other._merged = set(self.unset), dict(self._merged)
+        other._merged = None if self._merged is None else dict(self._merged)
         return other

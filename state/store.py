@@ -70,7 +70,7 @@ def apply(changes: Sequence[Change], at: bytes) -> list[Call]:
     return calls
 
 
-def _list_or_null(keys: set[str]) -> bytes | None:
+def _list_or_null(keys: frozenset[str]) -> bytes | None:
     return _encode(sorted(keys)) if keys else None
 
 
