@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 SECONDS = 30.0
 ERROR_KEYS = {"error", "code", "field", "index"}
@@ -210,3 +211,14 @@ def event(
     """An event as clients send it; `more` are further keys, `payload` among them."""
     payload = {"entity_id": entity_id, "properties": properties or {}}
     return {"stream": "tests", "source": "pytest", "payload": payload, **more}
+
+
+def next_page(answer: Answer) -> str | None:
+    """The path and query of the next page, from the Link header; None on the last."""
+    link = answer.headers.get("link")
+    if link is None:
+        return None
+    address, _, relation = link.partition("; ")
+    assert relation == 'rel="next"', link
+    parts = urlsplit(address.strip("<>"))
+    return f"{parts.path}?{parts.query}"
