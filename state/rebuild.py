@@ -158,7 +158,7 @@ def _rebuild(connection: Session, watch: Watch) -> Rebuilt:
         position = _catch_up(connection, position, watch)
         try:
             return _exchange(connection, position)
-        except psycopg.errors.LockNotAvailable:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             time.sleep(_PAUSE_SECONDS)
         except psycopg.errors.DependentObjectsStillExist as error:
             raise ObjectsDepend(error.diag.message_detail) from None

@@ -90,10 +90,17 @@ def verify(connection: Session, watch: Watch) -> Report:
 
 @contextmanager
 def _snapshot(connection: Session) -> Iterator[None]:
-    """All statements inside see the same commits."""
+    """All statements inside see the same commits.
+
+    The snapshot is made by the first query, behind the lock: one from before a rebuild
+    changed the tables would find the new ones empty.
+    """
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
+            connection.execute(
+                "LOCK TABLE state_count, state_entity IN ACCESS SHARE MODE"
+            )
             yield
     finally:
         connection.isolation_level = None

@@ -6,7 +6,7 @@ DO $$
 DECLARE
     live text := (SELECT unnest(current_schemas(false)) OFFSET 1);
 BEGIN
-    EXECUTE format('LOCK TABLE %1$I.state_entity, %1$I.state_count'
+    EXECUTE format('LOCK TABLE %1$I.state_count, %1$I.state_entity'
                    ' IN ACCESS EXCLUSIVE MODE', live);
     EXECUTE format('INSERT INTO flux_rebuild.state_entity'
                    ' (id, namespace, properties, version, seq, updated_at)'
