@@ -96,33 +96,27 @@ def test_streams(stream: str) -> None:
     assert parse(stream=stream).stream == stream
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *[
-            ("stream", wrong)
-            for wrong in (
-                *["", "A", "a..b", ".a", "a.", "a b", "ä", "a\n", "a._b", "x" * 201],
-                *[None, 1, {}, ...],
-            )
-        ],
-        *[("source", wrong) for wrong in ("", "x" * 513, None, 1, [], ...)],
-        *[("payload", wrong) for wrong in (None, [], "x", 1, ...)],
-        *[
-            ("timestamp", wrong)
-            for wrong in (0, -1, 8_640_000_000_000_001, 1.5, "1", None, True, 10**30)
-        ],
-        *[("eventId", wrong) for wrong in ("x" * 201, 1, [], {})],
-        *[("key", wrong) for wrong in (1, [], False)],
-        *[("schema", wrong) for wrong in (1, {}, True)],
-        *[
-            ("payload.entity_id", wrong)
-            for wrong in ("", "/x", "x" * 513, 1, None, ...)
-        ],
-        *[("payload.entity_id", wrong) for wrong in (".", "..", "a\n", "a\x7f", [])],
-        *[("payload.properties", wrong) for wrong in ([], None, "x", 1, ...)],
-        *[("payload.unset", wrong) for wrong in ("x", {}, [1], [None], None, 1)],
+WRONG: dict[str, list[object]] = {
+    "stream": [
+        *["", "A", "a..b", ".a", "a.", "a b", "ä", "a\n", "a._b", "x" * 201],
+        *[None, 1, {}, ...],
     ],
+    "source": ["", "x" * 513, None, 1, [], ...],
+    "payload": [None, [], "x", 1, ...],
+    "timestamp": [0, -1, 8_640_000_000_000_001, 1.5, "1", None, True, 10**30],
+    "eventId": ["x" * 201, 1, [], {}],
+    "key": [1, [], False],
+    "schema": [1, {}, True],
+    "payload.entity_id": [
+        *["", "/x", "x" * 513, ".", "..", "a\n", "a\x7f", 1, None, [], ...]
+    ],
+    "payload.properties": [[], None, "x", 1, ...],
+    "payload.unset": ["x", {}, [1], [None], None, 1],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in WRONG for value in WRONG[field]]
 )
 def test_a_wrong_field_is_named(field: str, value: object) -> None:
     error = refusal(json.dumps(said(**{field.replace(".", "_"): value})).encode())

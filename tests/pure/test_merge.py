@@ -62,7 +62,8 @@ def stored(before: Values | None, change: Change) -> Values | None:
     standing = {} if change.restarts else dict(before or {})
     for key in change.unset:
         standing.pop(key, None)
-    return standing | json.loads(change.set_text)
+    merged: Values = standing | json.loads(change.set_text)
+    return merged
 
 
 @settings(max_examples=70, deadline=None)
