@@ -36,7 +36,7 @@ bench: $(PINNED_DEV) ## Measure (ARGS=--json for machines)
 	@exec $(BIN)/python -m bench $(ARGS)
 
 bench-growth: $(PINNED_DEV) ## Measure at 100,000 and at 5 million events (long)
-	@exec $(BIN)/python -m bench --growth $(ARGS)
+	@exec $(BIN)/python -m bench.growth $(ARGS)
 
 lock: $(PINNED_DEV) ## Pin the requirements anew, with hashes
 	$(BIN)/uv pip compile --upgrade --quiet --no-header --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt

@@ -7,7 +7,7 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,10 +114,14 @@ def end(*_: object) -> None:
     sys.exit("ended by a signal")
 
 
-def main() -> None:
+def main(
+    read: Callable[[], argparse.Namespace],
+    work: Callable[[argparse.Namespace, Console], None],
+) -> None:
+    """Runs a measurement; whatever ends it, its servers and its data are gone."""
     signal.signal(signal.SIGTERM, end)
     try:
-        run(arguments(), report.console())
+        work(read(), report.console())
     except CannotMeasure as error:
         sys.exit(f"The measurement failed: {error}")
     except KeyboardInterrupt:
@@ -125,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments, run)

@@ -73,6 +73,7 @@ class Pair:
     r: float
     taken: Taken
     cpu: Cpu  # spent during the measurement
+    commits: int
 
 
 class Lab:
@@ -90,7 +91,7 @@ class Lab:
         self._bare = Order(
             kind="bare", port=bare.port, connections=BARE_CONNECTIONS, seconds=seconds
         )
-        self._next_number = 0
+        self._reads = 0
 
     def order(self, kind: Kind, connections: int, **changes: object) -> Order:
         order = Order(
@@ -98,7 +99,6 @@ class Lab:
             port=self.flux.port,
             connections=connections,
             seconds=self.seconds,
-            first=self._next_number,
         )
         return replace(order, **changes)  # type: ignore[arg-type]  # its own fields
 
@@ -118,15 +118,22 @@ class Lab:
 
     def take(self, order: Order) -> Taken:
         """One run against Flux, checked: the log grew by what was acknowledged."""
-        order = replace(order, first=self._next_number)
+        order = replace(order, first=self._first(order))
         before = self.head()
         taken = generate(order)
         if taken.faults:
             raise CannotMeasure("; ".join(taken.faults))
-        self._next_number += max(1, order.events_per_request) * (taken.answers + 1)
         self._check_log(order, taken, before)
         self.filled[order.fleet] = self.filled.get(order.fleet, 0) + taken.events
+        if not order.events_per_request:
+            self._reads += taken.answers
         return taken
+
+    def _first(self, order: Order) -> int:
+        """Events of a fleet are numbered on, so that each entity has its turn."""
+        if order.events_per_request:
+            return self.filled.get(order.fleet, 0)
+        return self._reads
 
     def alternate(self, order: Order) -> list[Pair]:
         """Bare, Flux, bare, Flux … after a short run that warms both."""
@@ -141,7 +148,17 @@ class Lab:
         taken = self.take(order)
         after = self.flux.cpu()
         spent = Cpu(after.server - before.server, after.postgres - before.postgres)
-        return Pair(r, taken, spent)
+        return Pair(r, taken, spent, self._commits(taken))
+
+    def _commits(self, taken: Taken) -> int:
+        """In how many transactions the events of a run were written."""
+        with self.flux.connect() as connection:
+            row = connection.execute(
+                "SELECT count(DISTINCT recorded_at) FROM events_event"
+                " WHERE seq BETWEEN %s AND %s",
+                (taken.first_seq, taken.last_seq),
+            ).fetchone()
+        return int(row[0]) if row else 0
 
     def head(self) -> int:
         with self.flux.connect() as connection:
@@ -226,7 +243,7 @@ def rate_figure(
         ),
         relative_unit="R",
         target=target,
-        notes=(cost_note(pairs, per_answer), latency_note(pairs)),
+        notes=(cost_note(pairs, per_answer), latency_note(pairs), *group_note(pairs)),
     )
 
 
@@ -248,3 +265,15 @@ def latency_note(pairs: list[Pair]) -> str:
     median = statistics.median(pair.taken.median_ms for pair in pairs)
     p99 = statistics.median(pair.taken.p99_ms for pair in pairs)
     return f"latency {median:.1f} ms, p99 {p99:.1f} ms"
+
+
+def group_note(pairs: list[Pair]) -> tuple[str, ...]:
+    """How many events shared a commit."""
+    commits = sum(pair.commits for pair in pairs)
+    if not commits:
+        return ()
+    events = sum(pair.taken.events for pair in pairs)
+    seconds = sum(pair.taken.seconds for pair in pairs)
+    return (
+        f"{events / commits:,.0f} events a commit, {commits / seconds:,.0f} a second",
+    )

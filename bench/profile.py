@@ -9,11 +9,10 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from bench import rows, traffic
+from bench import rows
 from bench.load import Taken
 from bench.measure import Lab
 from bench.rows import LOADS as LOADS
@@ -34,7 +33,6 @@ def of_row(lab: Lab, name: str) -> str:
     kind = cast(Kind, load["kind"])
     rows.fill(lab, lab.order("batch", 4), events=rows.HISTORY_EVENTS)
     order = lab.order(kind, load["connections"], seconds=seconds + 2 * LEAD_SECONDS)
-    order = replace(order, first=lab.head() * traffic.BATCH_EVENTS)
     before = _thread_seconds(lab)
     stacks, taken = _record(lab, order, seconds)
     spent = {
