@@ -8,6 +8,9 @@ BASE := $(VENV)/.base
 PINNED := $(VENV)/.pinned
 PINNED_DEV := $(VENV)/.pinned-dev
 PINNED_DEMO := $(VENV)/.pinned-demo
+CHROMIUM := /usr/bin/chromium
+# Tests that were named, and none of them in tests/browser, need no browser.
+BROWSER := $(if $(TESTS),$(if $(findstring browser,$(TESTS)),$(CHROMIUM)),$(CHROMIUM))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check demo bench bench-growth lock clean
@@ -18,7 +21,7 @@ help: ## Show this list
 run: $(PINNED) ## Start Flux: PostgreSQL, migrations, web server (Ctrl-C ends it)
 	@exec $(BIN)/python manage.py flux
 
-test: $(PINNED_DEV) ## Run all tests (TESTS="tests/pure -k names" runs some)
+test: $(PINNED_DEV) $(BROWSER) ## Run all tests (TESTS="tests/pure -k names" runs some)
 	@exec $(BIN)/python -m pytest $(TESTS)
 
 check: $(PINNED_DEV) ## Format, lint, types, imports, migrations, OpenAPI
@@ -60,6 +63,13 @@ install-venv:
 	@command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; } \
 		|| { echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq && $$as apt-get install -y -qq python3-venv
+
+$(CHROMIUM):
+	@command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; } \
+		|| { echo "The browser tests need $(CHROMIUM): install it (Debian: apt-get install chromium)." >&2; exit 1; }
+	@echo "Installing Chromium for the browser tests (once)."
+	@as=; [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq chromium >/dev/null
 
 $(PINNED): requirements.txt | $(BASE)
 	@echo "Installing the pinned requirements."
