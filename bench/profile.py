@@ -8,16 +8,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
 
 from bench import rows
-from bench.load import Taken
 from bench.measure import Lab
-from bench.rows import LOADS as LOADS
 from bench.servers import CannotMeasure
-from bench.traffic import Kind, Order
+from bench.traffic import Kind
 
 RATE = 250
 TOP = 30
@@ -25,25 +24,51 @@ BUSIEST = 6
 LEAD_SECONDS = 1.0
 MIN_SECONDS = 5.0
 
+Stack = tuple[list[str], int]  # its frames from the outside in, and how often
+Load = Callable[[Lab, float], int]  # for so many seconds; how many items it was
+
 
 def of_row(lab: Lab, name: str) -> str:
     """A text: the busy threads, and in which functions they were."""
     seconds = max(lab.seconds, MIN_SECONDS)
-    load = LOADS[name]
-    kind = cast(Kind, load["kind"])
     rows.fill(lab, lab.order("batch", 4), events=rows.HISTORY_EVENTS)
-    order = lab.order(kind, load["connections"], seconds=seconds + 2 * LEAD_SECONDS)
+    rows.fill_list(lab)
     before = _thread_seconds(lab)
-    stacks, taken = _record(lab, order, seconds)
+    stacks, items = _record(lab, LOADS[name], seconds)
     spent = {
         name: total - before.get(name, 0.0)
         for name, total in _thread_seconds(lab).items()
     }
     busiest = sorted(spent.items(), key=lambda each: -each[1])[:BUSIEST]
-    per_item = 1e6 / (taken.answers * max(1, order.events_per_request))
-    threads = [f"{per_item * used:8.1f} µs  {name}" for name, used in busiest]
+    threads = [f"{1e6 * used / items:8.1f} µs  {name}" for name, used in busiest]
     heading = "Processor time each, by thread"
     return "\n".join([heading, *threads, "", summary(stacks, RATE * seconds)])
+
+
+def _sending(kind: Kind, connections: int) -> Load:
+    def load(lab: Lab, seconds: float) -> int:
+        order = lab.order(kind, connections, seconds=seconds)
+        return lab.take(order).answers * max(1, order.events_per_request)
+
+    return load
+
+
+def _listing(lab: Lab, seconds: float) -> int:
+    until = time.monotonic() + seconds
+    downloads = 0
+    while time.monotonic() < until:
+        rows.download(lab)
+        downloads += 1
+    return downloads * rows.LIST_ENTITIES
+
+
+LOADS: Mapping[str, Load] = {
+    "post": _sending("publish", rows.CONNECTIONS),
+    "batch": _sending("batch", rows.BATCH_CONNECTIONS),
+    "get": _sending("get", rows.CONNECTIONS),
+    "history": _sending("history", rows.HISTORY_CONNECTIONS),
+    "list": _listing,
+}
 
 
 def _thread_seconds(lab: Lab) -> dict[str, float]:
@@ -54,10 +79,9 @@ def _thread_seconds(lab: Lab) -> dict[str, float]:
     }
 
 
-def _record(
-    lab: Lab, order: Order, seconds: float
-) -> tuple[list[tuple[list[str], int]], Taken]:
-    found: list[tuple[list[str], int]] = []
+def _record(lab: Lab, load: Load, seconds: float) -> tuple[list[Stack], int]:
+    """Samples of the server under a load, and how many items the load was."""
+    found: list[Stack] = []
     faults: list[Exception] = []
 
     def watch() -> None:
@@ -69,15 +93,15 @@ def _record(
     watcher = threading.Timer(LEAD_SECONDS, watch)
     watcher.start()
     try:
-        taken = lab.take(order)
+        items = load(lab, seconds + 2 * LEAD_SECONDS)
     finally:
         watcher.join()
     if faults:
         raise CannotMeasure(str(faults[0]))
-    return found, taken
+    return found, items
 
 
-def _py_spy(pid: int, seconds: float) -> list[tuple[list[str], int]]:
+def _py_spy(pid: int, seconds: float) -> list[Stack]:
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "stacks.txt"
         command = [str(Path(sys.executable).parent / "py-spy"), "record"]
@@ -90,12 +114,12 @@ def _py_spy(pid: int, seconds: float) -> list[tuple[list[str], int]]:
         return [_stack(line) for line in output.read_text().splitlines()]
 
 
-def _stack(line: str) -> tuple[list[str], int]:
+def _stack(line: str) -> Stack:
     frames, _, count = line.rpartition(" ")
     return frames.split(";"), int(count)
 
 
-def summary(stacks: list[tuple[list[str], int]], rounds: float) -> str:
+def summary(stacks: list[Stack], rounds: float) -> str:
     """Shares of all looks at the process: by thread, function, and what it called."""
     threads: Counter[str] = Counter()
     own: Counter[str] = Counter()

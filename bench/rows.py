@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from bench import listing, traffic
 from bench.measure import Figure, Lab, Spread, rate_figure
@@ -21,6 +20,7 @@ BATCH_CONNECTIONS = 4
 # So that each of the 1,000 entities has more than a page of history.
 HISTORY_EVENTS = 150_000
 LIST_ENTITIES = 100_000
+LIST_FLEET = "fleet"
 LOAD_ROUNDS = 3
 
 
@@ -141,15 +141,8 @@ def _check_histories(flux: Flux, bodies: Mapping[str, str]) -> None:
 
 def list_(lab: Lab) -> list[Figure]:
     """Every entity of a namespace in one answer."""
-    fleet = "fleet"
-    order = lab.order(
-        "batch", BATCH_CONNECTIONS, entities=LIST_ENTITIES, fleet=fleet, seconds=600.0
-    )
-    fill(lab, order, events=LIST_ENTITIES)
-    downloads = [
-        listing.download(lab.flux, fleet, expected=LIST_ENTITIES)
-        for _ in range(lab.pairs + 1)
-    ][1:]  # the first one warms the server's pages
+    fill_list(lab)
+    downloads = [download(lab) for _ in range(lab.pairs + 1)][1:]  # one to warm up
     size = downloads[0].body_bytes
     what = f"list of {LIST_ENTITIES:,} entities ({size / LIST_ENTITIES:.0f} bytes each)"
     return [
@@ -170,6 +163,17 @@ def list_(lab: Lab) -> list[Figure]:
             is_upper_bound=True,
         ),
     ]
+
+
+def fill_list(lab: Lab) -> None:
+    """The entities of the list, each by one event."""
+    batch = lab.order("batch", BATCH_CONNECTIONS)
+    order = replace(batch, entities=LIST_ENTITIES, fleet=LIST_FLEET)
+    fill(lab, order, events=LIST_ENTITIES)
+
+
+def download(lab: Lab) -> listing.Download:
+    return listing.download(lab.flux, LIST_FLEET, expected=LIST_ENTITIES)
 
 
 def memory(lab: Lab) -> list[Figure]:
@@ -224,11 +228,4 @@ ROWS: Mapping[str, Callable[[Lab], list[Figure]]] = {
     "list": list_,
     "history": history,
     "memory": memory,
-}
-# For a profile: the load of a row, without its measurement.
-LOADS: Mapping[str, dict[str, Any]] = {
-    "post": {"kind": "publish", "connections": CONNECTIONS},
-    "batch": {"kind": "batch", "connections": BATCH_CONNECTIONS},
-    "get": {"kind": "get", "connections": CONNECTIONS},
-    "history": {"kind": "history", "connections": HISTORY_CONNECTIONS},
 }
