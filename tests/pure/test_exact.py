@@ -146,6 +146,70 @@ def is_walked(text: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[
+            "",
+            " ",
+            "[1,]",
+            "[,1]",
+            "[,]",
+            "[1 2]",
+            "[1",
+            "1]",
+            "[}",
+            "{]",
+            "[]]",
+            "[1}",
+        ],
+        *[
+            '{"a":1,}',
+            '{,"a":1}',
+            '{"a"}',
+            '{"a":}',
+            '{"a" 1}',
+            '{"a":1 "b":2}',
+            "{1:2}",
+        ],
+        *[
+            '{"a":1:2}',
+            '{"a",1}',
+            '["a":1]',
+            '{"a":[1,]}',
+            "{[]:1}",
+            '{"a":1]',
+            ":",
+            ",",
+        ],
+        *["1 2", "01", "1.", ".5", "+1", "1e", "--1", "-", "0x1", "1_0", "truefalse"],
+        *["nul", "True", '"', '"\\"', '"\\x"', '"\\u12"', '"\t"', "'a'", "//", "[1]x"],
+        *["\u00a0[]", "[]\ufeff", "\x0b[]", "1,2", "[1],", '"a""b"'],
+    ],
+)
+def test_the_walker_refuses_what_is_not_json(text: str) -> None:
+    assert not is_json(text)
+    assert not is_walked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["[]", "{}", "[[]]", "[{}]", '{"":{}}', "0", "-0", "-1.5e-3", "1E5", "null"],
+        *[
+            " \t\r\n[ 1 , 2 ] ",
+            '{ "a" : [ ] , "a" : { } }',
+            '"\\u0041\\n\\/"',
+            '"\x7f"',
+        ],
+        *["[true,false,null]", '["a","b"]', "[[[[[]]]]]", '[[],[[]],{"a":[[]]}]'],
+    ],
+)
+def test_the_walker_takes_json(text: str) -> None:
+    assert is_json(text)
+    assert is_walked(text)
+
+
 values = st.recursive(
     st.none()
     | st.booleans()
