@@ -44,7 +44,7 @@ def test_a_bad_event_fails_alone(api: Api, name: str) -> None:
     assert failed["error"]
 
 
-WRONG = {
+WRONG: dict[str, object] = {
     "a number": 1,
     "null": None,
     "a list": [],

@@ -62,7 +62,7 @@ def test_an_operation_keeps_to_its_description(
 
     @_SETTINGS
     @given(case=cases)
-    def each(case: schemathesis.Case) -> None:
+    def each(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS)
 
     each()

@@ -42,6 +42,7 @@ def request(
     method: str,
     path: str | bytes,
     body: bytes | None = None,
+    /,
     **headers: str,
 ) -> bytes:
     """A request's bytes; `if_none_match="…"` is the header If-None-Match."""

@@ -25,7 +25,11 @@ def _event(name: str, body: bytes, at: str | None, code: str = "invalid_event") 
     return Case(name, "POST", "/api/events", body, 400, code, at)
 
 
-_WRONG = [1, 1.5, True, None, [], {}, ["s"]]
+_WRONG: list[object] = [1, 1.5, True, None, [], {}, ["s"]]
+_NO_OBJECT: list[object] = [1, "x", None, [], True]
+_NO_EVENT: list[object] = [1, "x", None, []]
+_NO_TEXT: list[object] = [1, True, [], {}]
+_NO_LIST: list[object] = [1, "x", None, {}, True, [1], ["a", None], [["a"]]]
 _NO_STREAM = [
     "",
     " ",
@@ -74,7 +78,7 @@ _NO_TIMESTAMP = {
 }
 
 EVENTS = [
-    *[_event(f"event is {value!r}", text(value), None) for value in (1, "x", None, [])],
+    *[_event(f"event is {value!r}", text(value), None) for value in _NO_EVENT],
     _event("event is an empty object", b"{}", "stream"),
     *[_event(f"no {name}", _without(name), name) for name in _GOOD],
     *[_event(f"stream is {v!r}", _with(stream=v), "stream") for v in _WRONG],
@@ -82,10 +86,7 @@ EVENTS = [
     *[_event(f"source is {v!r}", _with(source=v), "source") for v in _WRONG],
     _event("source is empty", _with(source=""), "source"),
     _event("source of 513 characters", _with(source="x" * 513), "source"),
-    *[
-        _event(f"payload is {v!r}", _with(payload=v), "payload")
-        for v in (1, "x", None, [], True)
-    ],
+    *[_event(f"payload is {v!r}", _with(payload=v), "payload") for v in _NO_OBJECT],
     _event("no entity_id", _with(payload={"properties": {}}), "payload.entity_id"),
     _event(
         "no properties", _with(payload={"entity_id": "bad/x"}), "payload.properties"
@@ -105,12 +106,9 @@ EVENTS = [
     ],
     *[
         _event(f"properties is {v!r}", _payload(properties=v), "payload.properties")
-        for v in (1, "x", None, [], True)
+        for v in _NO_OBJECT
     ],
-    *[
-        _event(f"unset is {v!r}", _payload(unset=v), "payload.unset")
-        for v in (1, "x", None, {}, True, [1], ["a", None], [["a"]])
-    ],
+    *[_event(f"unset is {v!r}", _payload(unset=v), "payload.unset") for v in _NO_LIST],
     *[
         _event(f"timestamp: {name}", _with(timestamp=v), "timestamp")
         for name, v in _NO_TIMESTAMP.items()
@@ -119,7 +117,7 @@ EVENTS = [
     *[
         _event(f"{name} is {v!r}", _with(**{name: v}), name)
         for name in ("eventId", "key", "schema")
-        for v in (1, True, [], {})
+        for v in _NO_TEXT
     ],
     _event("eventId holds NUL", _with(eventId="\0"), None, "nul_character"),
     _event("source holds a surrogate", _with(source="\ud800"), None, "lone_surrogate"),
