@@ -42,8 +42,8 @@ def home(request: HttpRequest) -> HttpResponse:
     try:
         with pool.connection() as connection:
             vitals = health.measure(connection)
-    except Unavailable as error:
-        context["problem"] = error.message
+    except Unavailable:
+        context["is_down"] = True
         response = render(request, "home.html", context, status=503)
         response.headers["Retry-After"] = response.headers["Refresh"] = "10"
         return response
