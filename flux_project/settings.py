@@ -95,8 +95,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Last: it is synchronous, so Django runs all of these in one thread instead of going
-    # to one for each (measured: 1.5 ms of CPU a request instead of 1.9).
+    # Last: it is synchronous, so Django runs all of these in one thread instead of
+    # going to one for each (measured: 1.5 ms of CPU a request instead of 1.9).
     "flux_project.assets.AssetMiddleware",
 ]
 ROOT_URLCONF = "flux_project.urls"
