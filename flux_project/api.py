@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from events import committer
+from flux_project import pool
 from flux_project.errors import (
     FluxError,
     Forbidden,
@@ -100,7 +101,8 @@ def answer(result: Reply | Write | Read) -> HttpResponse:
 
 def _read(asked: Read) -> Reply:
     try:
-        return asked.render(reader.gatherer.call(asked.entity_id))
+        with pool.connection() as connection:
+            return asked.render(reader.find(connection, asked.entity_id))
     except FluxError as error:
         return asked.render(error)
 

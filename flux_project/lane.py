@@ -13,7 +13,7 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -27,7 +27,7 @@ from flux_project.reply import Read, Reply, Write, refusal
 from flux_project.wire import PatientProtocol
 from namespaces import config
 from state import endpoints as state_endpoints
-from state import reader
+from state.grouped import GroupedReads
 
 ENTITY_PATH = b"/api/state/entities/"
 # Parsing a body of this size takes about a millisecond; larger ones go to a thread, so
@@ -92,7 +92,8 @@ _NO_EVENT = _NoEvent()
 class LaneProtocol(PatientProtocol):
     """uvicorn's HTTP protocol with the lane in front."""
 
-    known_hosts: dict[bytes, bool] = {}  # noqa: RUF012  one cache for the process
+    reads: ClassVar[dict[asyncio.AbstractEventLoop, GroupedReads]] = {}
+    known_hosts: ClassVar[dict[bytes, bool]] = {}
 
     def on_headers_complete(self) -> None:
         cycle = self._enter()
@@ -218,9 +219,15 @@ class LaneProtocol(PatientProtocol):
                     loop=self.loop,
                 )
             else:
-                reader.gatherer.submit(result.entity_id, answer, loop=self.loop)
+                self._reads().submit(result.entity_id, answer)
         except FluxError as error:
             self._finish(cycle, refusal(error))
+
+    def _reads(self) -> GroupedReads:
+        reads = self.reads.get(self.loop)
+        if reads is None:
+            reads = self.reads[self.loop] = GroupedReads(self.loop)
+        return reads
 
     def _give_back(self, cycle: LaneCycle) -> None:
         bodies.budget.give(cycle.granted)

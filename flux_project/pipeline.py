@@ -63,8 +63,12 @@ def run(connection: Connection[TupleRow], calls: Sequence[Call]) -> list[PGresul
     fresh = {call[0] for call in calls if call[0].name not in known}
     raw.enter_pipeline_mode()
     try:
+        # Behind a sync of their own, in the same round trip: they stay prepared and hold
+        # no lock, whatever becomes of the calls.
         for statement in fresh:
             raw.send_prepare(statement.name, statement.sql)
+        if fresh:
+            raw.pipeline_sync()
         for statement, parameters in calls:
             raw.send_query_prepared(
                 statement.name,
@@ -73,11 +77,12 @@ def run(connection: Connection[TupleRow], calls: Sequence[Call]) -> list[PGresul
                 result_format=_BINARY,
             )
         raw.pipeline_sync()
-        results = list(_results(raw))
+        if fresh:
+            list(_results(raw))
+            known.update(statement.name for statement in fresh)
+        return list(_results(raw))
     finally:
         _leave(connection)
-    known.update(statement.name for statement in fresh)
-    return results[len(fresh) :]
 
 
 def _results(raw: PGconn) -> Iterator[PGresult]:
@@ -122,6 +127,12 @@ def _wait(raw: PGconn, until: float, *, is_writing: bool) -> None:
     if left <= 0 or not poller.poll(left * 1000):
         message = f"the database did not answer within {ANSWER_SECONDS} s"
         raise psycopg.OperationalError(message)
+
+
+def refuse_failure(result: PGresult) -> None:
+    """Raises the psycopg.Error that a failed result stands for."""
+    if result.status not in _FINE:
+        raise psycopg.errors.error_from_result(result)
 
 
 def _error(raw: PGconn, result: PGresult) -> psycopg.Error:
@@ -172,3 +183,8 @@ def rows(result: PGresult, *columns: Any) -> list[tuple[Any, ...]]:
 def bigint(value: int) -> bytes:
     """An integer parameter's binary form."""
     return _int8.pack(value)
+
+
+def integer(value: int) -> bytes:
+    """The same for `integer`."""
+    return _int4.pack(value)

@@ -13,6 +13,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from flux_project.database import DatabaseUnavailable, Session
+from flux_project.errors import FluxError
 from flux_project.gather import Overloaded
 
 SIZE = 4
@@ -35,6 +36,8 @@ def connection() -> Iterator[Connection[TupleRow]]:
     except psycopg.Error as error:
         session.drop()
         raise DatabaseUnavailable from error
+    except FluxError:
+        raise
     except BaseException:
         session.drop()
         raise

@@ -15,7 +15,7 @@ from events import committer
 from flux_project.background import Repeater
 from flux_project.database import Session
 from namespaces import config
-from state import directory, reader
+from state import directory
 
 logger = structlog.get_logger(__name__)
 
@@ -37,11 +37,10 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Ends the loops and answers what still waits for a commit or a read."""
+    """Ends the loops and answers what still waits for a commit."""
     for repeater in _repeaters:
         repeater.stop()
     committer.gatherer.stop()
-    reader.gatherer.stop()
 
 
 def _loop(

@@ -36,10 +36,10 @@ def get_entity(entity_id: str, *, if_none_match: str | None = None) -> Reply | R
     def render(found: Found | FluxError) -> Reply:
         if isinstance(found, FluxError):
             return refusal(found)
-        etag = f'"v{found.version}-{found.seq}"'
+        etag = f'"{found.tag}"'
         if if_none_match is not None and _matches(if_none_match, etag):
             return Reply(304, b"", (("ETag", etag),))
-        return Reply(200, found.body, (("ETag", etag),))
+        return Reply(200, found.body or b"", (("ETag", etag),))
 
     return Read(entity_id, render)
 

@@ -1,4 +1,4 @@
-"""Reading the state: single entities gathered into one query, lists page by page.
+"""Reading the state: entities by id, lists page by page.
 
 Invariant: a read sees every commit that was acknowledged before it began; there is no
 cache to invalidate.
@@ -8,26 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from msgspec import Struct
 from psycopg import Connection
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from flux_project import pipeline
-from flux_project.database import (
-    BY_KEY,
-    DatabaseUnavailable,
-    Session,
-    statement,
-    strings,
-)
-from flux_project.errors import FluxError
-from flux_project.gather import Bounds, Gatherer
-from flux_project.pipeline import Statement
+from flux_project.database import statement, strings
+from flux_project.pipeline import Call, Statement
 from state.selection import Selection
 from state.store import EntityNotFound
 
-BOUNDS = Bounds(group_items=1_000, group_bytes=16 << 20, waiting_bytes=64 << 20)
+MAX_SIZE = (1 << 31) - 1
 PAGE_ROWS = 1_000
 PAGE_BYTES = 1 << 20
 
@@ -38,11 +30,13 @@ _IDS = statement(_SQL / "ids.sql")
 
 
 class Found(Struct, frozen=True, gc=False):
-    """One entity: its finished JSON text, and what its ETag is made of."""
+    """One entity: its finished JSON text, and its version as an ETag names it.
 
-    body: bytes
-    version: int
-    seq: int
+    body: None when it is too large to be read in a group.
+    """
+
+    tag: str
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +48,27 @@ class Page:
     body: bytes
 
 
-_COLUMNS = (pipeline.text, pipeline.int8, pipeline.int8, pipeline.raw)
-_session = Session(name="flux reader", extra=BY_KEY)
+_COLUMNS = (pipeline.text, pipeline.text, pipeline.raw)
 
 
-def find(session: Session, ids: Sequence[str]) -> dict[str, Found]:
-    """The entities among `ids` that exist. Raises DatabaseUnavailable."""
-    try:
-        [answer] = pipeline.run(session.connection(), [(_READ, (strings(ids),))])
-    except psycopg.Error as error:
-        session.drop()
-        raise DatabaseUnavailable from error
-    found = pipeline.rows(answer, *_COLUMNS)
-    return {id_: Found(body, version, seq) for id_, version, seq, body in found}
+def ask(ids: Sequence[str], *, most_bytes: int = MAX_SIZE) -> Call:
+    """Asks for entities; the bodies of those above `most_bytes` are left out."""
+    return _READ, (strings(ids), pipeline.integer(most_bytes))
 
 
-def _serve(ids: Sequence[str]) -> list[Found | FluxError]:
-    found = find(_session, list(dict.fromkeys(ids)))
-    return [found.get(id_) or EntityNotFound() for id_ in ids]
+def found(answer: PGresult) -> dict[str, Found]:
+    """By id, those that exist."""
+    rows = pipeline.rows(answer, *_COLUMNS)
+    return {entity_id: Found(tag, body) for entity_id, tag, body in rows}
 
 
-gatherer: Gatherer[str, Found] = Gatherer("flux-reader", _serve, BOUNDS)
+def find(connection: Connection[TupleRow], entity_id: str) -> Found:
+    """One entity. Raises EntityNotFound."""
+    [answer] = pipeline.run(connection, [ask([entity_id])])
+    entity = found(answer).get(entity_id)
+    if entity is None:
+        raise EntityNotFound
+    return entity
 
 
 def pages(
