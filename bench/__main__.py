@@ -40,6 +40,9 @@ def common(reader: argparse.ArgumentParser) -> None:
     reader.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="figures for machines"
     )
+    reader.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="the table for the documents"
+    )
     reader.add_argument("--seconds", type=float, default=3.0, help="of each run")
     reader.add_argument("--pairs", type=int, default=5, help="runs of each row")
     reader.add_argument(
@@ -106,6 +109,8 @@ def finish(
             f" {micros} µs of its server's processor time each"
         )
     console.print(report.table(figures, title=title))
+    if given.markdown:
+        given.markdown.write_text(report.markdown(figures))
     if given.json:
         report.write_json(given.json, figures, {"machine": facts, "r": measured.r})
 

@@ -37,6 +37,20 @@ def table(figures: Iterable[Figure], *, title: str) -> Table:
     return made
 
 
+def markdown(figures: Iterable[Figure]) -> str:
+    """The table as `docs/performance.md` keeps it."""
+    lines = ["| measure | absolute | relative | target | |", "|---|---|---|---|---|"]
+    for figure in figures:
+        relative = ""
+        if figure.relative is not None:
+            relative = f"**{spread(figure.relative)}** {figure.relative_unit}"
+        verdict = {True: "ok", False: "below", None: ""}[figure.is_met]
+        what = "<br>".join((figure.what, *(f"*{note}*" for note in figure.notes)))
+        value = f"{spread(figure.value)} {figure.unit}"
+        lines.append(f"| {what} | {value} | {relative} | {bound(figure)} | {verdict} |")
+    return "\n".join([*lines, ""])
+
+
 def spread(values: Spread) -> str:
     if values.low == values.high:
         return number(values.median)
