@@ -23,6 +23,7 @@ from tests.support.servers import wait_for
 
 HOT_ENTITIES = 12
 LARGEST_BATCH = 20
+REQUESTS_A_LINE = 10
 SETTLE_SECONDS = 60.0
 UNKNOWN = "outcome_unknown"
 Place = tuple[str, int]  # eventId and seq
@@ -97,6 +98,8 @@ class Writer:
             # At once, while the server may still be busy with what it never answered.
             if self._is_open(one):
                 self._send(one)
+            if len(self.requests) % REQUESTS_A_LINE == 0:
+                self._hang_up()  # so that every process gets its share
             time.sleep(self.pause)
         for open_one in [one for one in self.requests if self._is_open(one)]:
             self._settle(open_one)
