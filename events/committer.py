@@ -1,7 +1,7 @@
 """The process's committer: every write of a server goes through this one thread.
 
-While one transaction is on its way the next callers gather, and go in one. Invariant: the
-commands of one request are neighbours in one group, so they commit together.
+While one transaction is on its way the next callers gather, and go in one. Invariant:
+the commands of one request are neighbours in one group, so they commit together.
 """
 
 from collections.abc import Sequence

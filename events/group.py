@@ -33,7 +33,7 @@ MAX_ENTITY_PROPERTIES = 20_000
 # A property takes at least 7 bytes of text form (`"": 1, `), so an entity below this
 # bound holds fewer than 20,000 of them, and needs no closer look.
 _SURELY_FITS_BYTES = 7 * MAX_ENTITY_PROPERTIES
-# A JSON text grows at most so many times in PostgreSQL's form: `[1e308` becomes `[100…`.
+# A JSON text grows at most so much in PostgreSQL's form: `[1e308` becomes `[100…`.
 _MAX_GROWTH = 56
 
 
@@ -117,7 +117,7 @@ class Group:
     def _fits(
         self, connection: Connection[TupleRow], change: Change, event: Event
     ) -> bool:
-        """Whether the entity stays within its limits, asking the database if in doubt."""
+        """Whether the entity stays within its limits; asks the database if in doubt."""
         bound = change.size_bound + _MAX_GROWTH * len(event.properties)
         if bound <= _SURELY_FITS_BYTES:
             change.size_bound = bound
@@ -139,10 +139,11 @@ class Group:
         self, connection: Connection[TupleRow], command: DeleteMatching
     ) -> Outcome:
         selection = command.selection
+        missing: list[str] = []
         if selection.ids is not None:
             matches, missing = self._split(selection.ids)
         else:
-            matches, missing = self._find(connection, selection, command.limit), ()
+            matches = self._find(connection, selection, command.limit)
         if len(matches) > command.limit:
             message = (
                 f"This matches more than {command.limit} entities, the most that one"

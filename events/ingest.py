@@ -1,7 +1,7 @@
 """The transaction: many callers' commands, one commit.
 
-Invariant: after `commit_group` returns, everything it answered as stored is on disk, and
-the state, counters and known ids that follow from it were committed with it; if it
+Invariant: after `commit_group` returns, everything it answered as stored is on disk,
+and the state, counters and known ids that follow from it were committed with it; if it
 raises, nothing of the group was.
 """
 
@@ -91,7 +91,7 @@ def _attempt(
     commands: Sequence[Command],
     also: Also | None,
 ) -> list[Outcome]:
-    """The usual way: two round trips, one that reads and one that writes and commits."""
+    """The usual way: two round trips, one that reads, one that writes and commits."""
     _read(connection, group, commands, before=(pipeline.BEGIN, log.LOCK))
     outcomes = [group.decide(connection, command) for command in commands]
     if also is not None:

@@ -1,8 +1,8 @@
 """The log: one ordered sequence of stored events, and the only code that touches it.
 
-Invariant: `seq` is 1, 2, 3 … without holes, in commit order. A plain sequence cannot say
-that (its numbers are handed out before the commit), so an append holds the log's lock
-and counts on from the last row. The lock comes before any other row lock, everywhere.
+Invariant: `seq` is 1, 2, 3 … without holes, in commit order. A plain sequence cannot
+say that (its numbers are handed out before the commit), so an append holds the log's
+lock and counts on from the last row. The lock comes before any other row lock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -71,7 +71,7 @@ def known(answer: PGresult) -> dict[bytes, tuple[int, str]]:
 
 def append(events: Sequence[Event], *, first_seq: int, at: bytes) -> list[Call]:
     """What writes `events` at first_seq, first_seq + 1, …, for who holds the lock."""
-    calls = []
+    calls: list[Call] = []
     for start in range(0, len(events), EVENTS_PER_STATEMENT):
         part = events[start : start + EVENTS_PER_STATEMENT]
         parameters = (

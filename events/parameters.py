@@ -10,7 +10,7 @@ from namespaces import names
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 
-# RFC 3339, whose offset is required; a plus sign that nobody encoded arrives as a blank.
+# RFC 3339, whose offset is required; a plus sign that nobody encoded comes as a blank.
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+\- ]\d\d:\d\d)", re.ASCII
 )

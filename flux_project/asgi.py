@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from typing import cast
 
 from django.core.asgi import get_asgi_application
 
@@ -9,9 +10,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
 _django = get_asgi_application()
 
 from flux_project import services  # noqa: E402  needs the apps that Django just loaded
-from flux_project.gate import Gate, Receive, Scope, Send  # noqa: E402  likewise
+from flux_project.gate import Application, Gate, Receive, Scope, Send  # noqa: E402  likewise
 
-_gate = Gate(_django)
+_gate = Gate(cast(Application, _django))
 _is_started = False
 
 

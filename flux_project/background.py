@@ -48,4 +48,4 @@ class Repeater:
                 self.failures = 0
 
     def _pause(self) -> float:
-        return min(self.seconds * 2**self.failures, MAX_BACK_OFF_SECONDS)
+        return min(self.seconds * 2.0 ** min(self.failures, 10), MAX_BACK_OFF_SECONDS)

@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import psycopg
 from django.db import connections
@@ -30,7 +30,8 @@ class DatabaseUnavailable(Unavailable):
 
 def statement(path: Path) -> LiteralString:
     """A `.sql` file's text, as what psycopg takes for a constant statement."""
-    return cast(LiteralString, path.read_text())
+    text: LiteralString = path.read_text()
+    return text
 
 
 # Plans by index alone, made once. The hot statements look up a handful of keys; a plan
@@ -113,9 +114,9 @@ _NULL = b"\xff\xff\xff\xff"
 _length = struct.Struct(">i").pack
 
 
-# One-dimensional arrays in PostgreSQL's binary form, ready to send. psycopg adapts lists by
-# looking at every item (measured: the largest part of a commit's Python time); these are
-# packed in one go.
+# One-dimensional arrays in PostgreSQL's binary form, ready to send. psycopg adapts lists
+# by looking at every item (measured: the largest part of a commit's Python time); these
+# are packed in one go.
 
 
 def texts(items: Iterable[bytes | None], *, oid: int = 25) -> bytes:

@@ -1,6 +1,6 @@
 """Callers gather while one is served: a thread that takes what waits in one go.
 
-A commit costs an fsync and a query its round trip; shared by all who wait, they cost each
+A commit costs an fsync and its round trips; shared by all who wait, they cost each
 little. Invariant: every item that `submit` took is answered exactly once, with its own
 result or with an error.
 """
@@ -67,8 +67,8 @@ class Gatherer(Generic[Item, Result]):
         self.name = name
         self._serve = serve
         self._bounds = bounds
-        # None ends the thread. A SimpleQueue is written in C: putting into it costs a
-        # tenth of a condition's dance (measured: 5 us a request, with both threads busy).
+        # None ends the thread. A SimpleQueue is written in C: putting into it takes a
+        # tenth of a condition's time (5 us a request, with both threads busy).
         self._queue: SimpleQueue[_Waiting[Item, Result] | None] = SimpleQueue()
         self._left_over: _Waiting[Item, Result] | None = None
         self._waiting_bytes = 0

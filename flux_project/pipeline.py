@@ -63,8 +63,8 @@ def run(connection: Connection[TupleRow], calls: Sequence[Call]) -> list[PGresul
     fresh = {call[0] for call in calls if call[0].name not in known}
     raw.enter_pipeline_mode()
     try:
-        # Behind a sync of their own, in the same round trip: they stay prepared and hold
-        # no lock, whatever becomes of the calls.
+        # Behind a sync of their own, in the same round trip: they stay prepared and
+        # hold no lock, whatever becomes of the calls.
         for statement in fresh:
             raw.send_prepare(statement.name, statement.sql)
         if fresh:

@@ -6,10 +6,10 @@ process; what a refused change said is never kept, not even in part.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from flux_project.errors import Invalid
@@ -59,7 +59,7 @@ def refresh(connection: Connection[TupleRow]) -> Config:
         " body_size_limit_single_bytes, body_size_limit_batch_bytes"
         " FROM namespaces_runtimeconfig"
     ).fetchone()
-    global _current  # noqa: PLW0603  the one value of the process, replaced whole
+    global _current
     if row is not None:
         _current = Config(*row)
     return _current
@@ -68,9 +68,13 @@ def refresh(connection: Connection[TupleRow]) -> Config:
 def change(connection: Connection[TupleRow], wanted: Mapping[str, Any]) -> Config:
     """Stores the wanted subset, checked by `checked`, and answers the whole."""
     if wanted:
-        assignments = ", ".join(f"{name} = %s" for name in wanted)
+        assignments = [
+            sql.SQL("{} = %s").format(sql.Identifier(name)) for name in wanted
+        ]
         connection.execute(
-            f"UPDATE namespaces_runtimeconfig SET {assignments}",  # type: ignore[arg-type]  # noqa: S608, E501  names from _NAMES
+            sql.SQL("UPDATE namespaces_runtimeconfig SET {}").format(
+                sql.SQL(", ").join(assignments)
+            ),
             tuple(wanted.values()),
         )
     return refresh(connection)
@@ -96,7 +100,7 @@ def _checked_value(name: str, value: object) -> object:
         return value
     low, high = BOUNDS[name]
     is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not low <= value <= high:  # type: ignore[operator]  # an int, by is_whole
+    if not is_whole or not low <= cast(int, value) <= high:
         message = f"{name} must be a whole number from {low} to {high}."
         raise InvalidConfig(message, field=name)
     return value

@@ -128,7 +128,7 @@ def _selection(given: dict[str, Any]) -> Selection:
 
 
 def filter_text(value: object, *, field: str) -> str:
-    """A namespace or prefix to filter by: the beginning of an id, as far as that goes."""
+    """A namespace or prefix to filter by: the beginning of an id."""
     if not isinstance(value, str) or not value:
         raise InvalidFilter(f"{field} must be a string that is not empty.", field=field)
     if len(value) > names.MAX_ID_CHARACTERS or not value.isprintable():

@@ -1,8 +1,8 @@
 """The rule of derivation: the events of one entity, in log order → one Change (§2).
 
 Pure: state is a fold of events, and this is the fold. A Change says what a group of
-events does to the entity as it stood before the group. Invariant: applying the Change is
-the same as applying its events one by one, so grouping never shows.
+events does to the entity as it stood before the group. Invariant: applying the Change
+is the same as applying its events one by one, so grouping never shows.
 """
 
 from typing import Protocol

@@ -41,7 +41,7 @@ class Found(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of a list: entities as JSON, comma-separated, and the last id of them."""
+    """A stretch of a list: entities as JSON, comma-separated, and their last id."""
 
     rows: int
     last_id: str
@@ -119,7 +119,7 @@ def next_page(
 def last_of(
     connection: Connection[TupleRow], selection: Selection, *, after: str, limit: int
 ) -> tuple[str | None, bool]:
-    """The last id of a list cut to `limit`, and whether more follow; None: it is empty."""
+    """The last id of a list cut to `limit` (None: empty), and whether more follow."""
     low, high = selection.bounds()
     rows = connection.execute(
         _IDS, (after, low, high, high, selection.is_default, limit + 1)

@@ -51,7 +51,7 @@ class Selection:
 
 
 def successor(prefix: str) -> str | None:
-    """The least text above every text that starts with `prefix`; None: there is none."""
+    """The least text above all that start with `prefix`; None: there is none."""
     for end in range(len(prefix) - 1, -1, -1):
         code = ord(prefix[end]) + 1
         if 0xD800 <= code <= 0xDFFF:

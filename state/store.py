@@ -51,8 +51,8 @@ def standing(answer: PGresult) -> dict[str, tuple[int, int]]:
 
 
 def apply(changes: Sequence[Change], at: bytes) -> list[Call]:
-    """What brings the changed entities to their new state, `at` being the commit's time."""
-    calls = []
+    """What brings the entities to their new state; `at` is the commit's time."""
+    calls: list[Call] = []
     for start in range(0, len(changes), CHANGES_PER_STATEMENT):
         part = changes[start : start + CHANGES_PER_STATEMENT]
         parameters = (
