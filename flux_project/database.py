@@ -63,7 +63,9 @@ def connect(
         connection = psycopg.connect(
             **{key: value for key, value in parameters.items() if key in wanted},
             autocommit=True,
-            prepare_threshold=1,
+            # psycopg prepares nothing by itself: at a rollback it would drop all that is
+            # prepared on the connection, the statements of `pipeline` included.
+            prepare_threshold=None,
             connect_timeout=CONNECT_SECONDS,
             application_name=name,
             options=" ".join(f"-c {setting}" for setting in settings),
@@ -114,8 +116,8 @@ _NULL = b"\xff\xff\xff\xff"
 _length = struct.Struct(">i").pack
 
 
-# One-dimensional arrays in PostgreSQL's binary form, ready to send. psycopg adapts lists
-# by looking at every item (measured: the largest part of a commit's Python time); these
+# One-dimensional arrays in PostgreSQL's binary form, ready to send. psycopg adapts
+# lists by looking at every item (the largest part of a commit's Python time); these
 # are packed in one go.
 
 
