@@ -63,8 +63,8 @@ def connect(
         connection = psycopg.connect(
             **{key: value for key, value in parameters.items() if key in wanted},
             autocommit=True,
-            # psycopg prepares nothing by itself: at a rollback it would drop all that is
-            # prepared on the connection, the statements of `pipeline` included.
+            # psycopg prepares nothing by itself: at a rollback it would drop all that
+            # is prepared on the connection, the statements of `pipeline` included.
             prepare_threshold=None,
             connect_timeout=CONNECT_SECONDS,
             application_name=name,
