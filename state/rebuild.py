@@ -119,7 +119,7 @@ def _claim(connection: Session) -> None:
 def _make_tables(connection: Session) -> None:
     _remove(connection)  # what a killed run left behind
     with connection.transaction():
-        connection.execute(_TABLES, prepare=False)
+        connection.execute(_TABLES)
     connection.execute(
         "SELECT set_config('search_path', %s || ',' || quote_ident(current_schema),"
         " false)",
@@ -234,7 +234,7 @@ def _exchange(connection: Session, position: int) -> Rebuilt:
         began = time.monotonic()
         while events := audit.by_seq(connection, after=position):
             position = _apply(connection, events, position)
-        connection.execute(_EXCHANGE, prepare=False)
+        connection.execute(_EXCHANGE)
         row = connection.execute("SELECT sum(entities)::bigint FROM state_count")
         entities = (row.fetchone() or (0,))[0] or 0
     return Rebuilt(position, entities, time.monotonic() - began)

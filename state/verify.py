@@ -76,7 +76,7 @@ def verify(connection: Session, watch: Watch) -> Report:
     report = Report()
     with _snapshot(connection):
         head = audit.head(connection)
-        connection.execute(_BEGIN, prepare=False)
+        connection.execute(_BEGIN)
     try:
         _check_order(connection, head, report, watch)
         _check_known(connection, report, watch)

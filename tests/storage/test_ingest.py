@@ -13,11 +13,12 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from events import ingest, log
-from events.commands import Command, Delete, Stored
+from events.commands import Command, Delete, DeleteMatching, Stored
 from events.group import EntityTooLarge
 from events.ingest import RefusedByDatabase
 from events.models import Event
 from flux_project.database import DatabaseUnavailable, Session
+from state.selection import Selection
 from state.store import EntityNotFound
 from tests.support.said import World, append, poison
 from tests.support.servers import wait_for
@@ -134,6 +135,18 @@ def test_around_poison_a_command_sees_those_before_it(
     assert isinstance(deleted, Stored)
     assert deleted.seq == 2
     assert isinstance(missing, EntityNotFound)
+
+
+def test_after_a_rollback_the_prepared_statements_are_still_there(
+    session: Session, world: World
+) -> None:
+    """psycopg drops all of a connection's, ours too, once it has prepared one itself."""
+    everything = DeleteMatching(Selection(prefix="a/"), 10)
+    for _ in range(3):
+        ingest.commit_group(session, [append(), everything])
+    refused, stored = ingest.commit_group(session, [poison(), append()])
+    assert isinstance(refused, RefusedByDatabase)
+    assert isinstance(stored, Stored)
 
 
 def test_what_poison_leaves_commits_together(session: Session, world: World) -> None:

@@ -1,0 +1,83 @@
+"""The tables are what we mean: an index costs every write, so none comes by itself."""
+
+from io import StringIO
+
+from django.core.management import call_command
+
+from tests.support.said import World
+
+OURS = "tablename LIKE ANY (ARRAY['events\\_%%', 'state\\_%%'])"
+INDEXES = {
+    "events_event_pkey": "UNIQUE (seq)",
+    "events_event_entity_seq": "(entity_id, seq)",
+    "events_idempotency_pkey": "UNIQUE (digest)",
+    "events_log_pkey": "UNIQUE (id)",
+    "state_count_pkey": "UNIQUE (namespace)",
+    "state_entity_pkey": "UNIQUE (id)",
+    "state_entity_default": "(id) WHERE (namespace = 'default'::text)",
+}
+
+
+def test_there_are_these_indexes_and_no_others(world: World) -> None:
+    found = world.rows(
+        "SELECT indexname, (CASE WHEN indexdef LIKE 'CREATE UNIQUE%%' THEN 'UNIQUE '"
+        " ELSE '' END) || regexp_replace(indexdef, '^.* USING btree ', '')"
+        f" FROM pg_indexes WHERE {OURS}"
+    )
+    assert dict(found) == INDEXES
+
+
+def test_ids_are_compared_byte_by_byte(world: World) -> None:
+    found = world.rows(
+        "SELECT table_name || '.' || column_name FROM information_schema.columns"
+        " WHERE collation_name = 'C' AND table_name LIKE ANY (ARRAY['events%%',"
+        " 'state%%']) ORDER BY 1"
+    )
+    ids = ["events_event.entity_id", "state_count.namespace", "state_entity.id"]
+    assert [name for (name,) in found] == ids
+
+
+def test_hot_rows_have_room_in_their_pages(world: World) -> None:
+    found = world.rows(
+        "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL"
+        " AND relname LIKE 'state%%' ORDER BY 1"
+    )
+    assert found == [
+        ("state_count", ["fillfactor=50"]),
+        ("state_entity", ["fillfactor=70"]),
+    ]
+
+
+def test_large_values_are_never_compressed_slowly(world: World) -> None:
+    """lz4 where the server has it, else none: this happens under the log's lock."""
+    found = world.rows(
+        "SELECT attcompression::text, attstorage::text FROM pg_attribute WHERE"
+        " (attrelid, attname) IN (('events_event'::regclass, 'payload'),"
+        " ('state_entity'::regclass, 'properties'))"
+    )
+    assert len(found) == 2
+    assert all(kind == ("l", "x") or kind[1] == "e" for kind in found), found
+
+
+def test_no_foreign_key_leads_out_of_the_log(world: World) -> None:
+    assert (
+        world.rows(
+            "SELECT conname FROM pg_constraint WHERE contype = 'f'"
+            " AND conrelid::regclass::text LIKE 'events\\_%%'"
+        )
+        == []
+    )
+
+
+def test_the_log_has_its_triggers(world: World) -> None:
+    found = world.rows(
+        "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+        " AND tgrelid = 'events_event'::regclass ORDER BY 1"
+    )
+    assert found == [("events_event_no_change",), ("events_event_no_truncate",)]
+
+
+def test_the_migrations_say_what_the_models_say(world: World) -> None:
+    out = StringIO()
+    call_command("makemigrations", check=True, dry_run=True, stdout=out)
+    assert "No changes detected" in out.getvalue()
