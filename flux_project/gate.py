@@ -96,8 +96,10 @@ class Gate:
             scope["flux.body"], scope["flux.body_error"] = b"", error
         except ClientLeft:
             return
+        is_refused = "flux.body_error" in scope
+        replay = _replay(scope["flux.body"], receive, is_refused=is_refused)
         try:
-            await self.inner(scope, _replay(scope["flux.body"], receive), send)
+            await self.inner(scope, replay, send)
         finally:
             bodies.budget.give(size)
 
@@ -188,11 +190,11 @@ async def _chunks(receive: Receive) -> Any:
             return
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive, *, is_refused: bool) -> Receive:
     """Gives Django the body that was read, and then nothing but the disconnect.
 
-    What is left of a refused body is read and thrown away, so that a client that is
-    still sending gets to read its answer.
+    Of a refused body no more is asked for: asking would tell a client that sent
+    `Expect: 100-continue` to go on. The server throws away what still comes.
     """
     pending: list[Message] = [
         {"type": "http.request", "body": body, "more_body": False}
@@ -201,6 +203,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     async def replay() -> Message:
         if pending:
             return pending.pop()
+        if is_refused:
+            await asyncio.Event().wait()
         while (message := await receive())["type"] == "http.request":
             pass
         return message

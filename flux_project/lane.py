@@ -101,6 +101,7 @@ class LaneProtocol(PatientProtocol):
             super().on_headers_complete()
             return
         self.head_is_complete()
+        self.answering = cycle
         self.cycle = cycle  # type: ignore[assignment]  # the same shape, see LaneCycle
 
     def _enter(self) -> LaneCycle | None:
@@ -116,7 +117,10 @@ class LaneProtocol(PatientProtocol):
         method, url = self.parser.get_method(), self.url
         keep_alive = self.parser.should_keep_alive()
         if method == b"POST":
-            return _publishing(url, keep_alive=keep_alive)
+            cycle = _publishing(url, keep_alive=keep_alive)
+            announced = int(headers.get(b"content-length", b"0"))
+            # The full stack refuses what says that it is too large, before reading it.
+            return None if cycle is None or announced > cycle.limit else cycle
         if method == b"GET" and url.startswith(ENTITY_PATH):
             return _reading(url, headers.get(b"if-none-match"), keep_alive=keep_alive)
         return None

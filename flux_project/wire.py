@@ -8,8 +8,13 @@ expects the answer to an earlier request.
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from flux_project.errors import FluxError, Invalid
 from flux_project.reply import refusal
@@ -53,6 +58,7 @@ class PatientProtocol(HttpToolsProtocol):
     _is_receiving = True
     _fault: FluxError | None = None
     _deadline: asyncio.TimerHandle | None = None
+    answering: Any = None  # the cycle of the request that is being answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -60,7 +66,17 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drop_deadline()
+        self._abandon()
         super().connection_lost(exc)
+
+    def _abandon(self) -> None:
+        """Tells the request being answered that nobody will read its answer.
+
+        uvicorn tells only the newest one, which may be waiting behind it.
+        """
+        if self.answering is not None and not self.answering.response_complete:
+            self.answering.disconnected = True
+            self.answering.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self._is_broken:
@@ -91,6 +107,12 @@ class PatientProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _start_asgi_task(
+        self, cycle: RequestResponseCycle, app: ASGI3Application
+    ) -> None:
+        self.answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -169,6 +191,7 @@ class PatientProtocol(HttpToolsProtocol):
         a reset throws away what the client has not read yet.
         """
         self._is_broken = True
+        self._abandon()
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
