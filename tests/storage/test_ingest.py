@@ -140,7 +140,7 @@ def test_around_poison_a_command_sees_those_before_it(
 def test_after_a_rollback_the_prepared_statements_are_still_there(
     session: Session, world: World
 ) -> None:
-    """psycopg drops all of a connection's, ours too, once it has prepared one itself."""
+    """psycopg would drop them all, ours too, had it prepared any itself."""
     everything = DeleteMatching(Selection(prefix="a/"), 10)
     for _ in range(3):
         ingest.commit_group(session, [append(), everything])
