@@ -144,10 +144,9 @@ class Lab:
 
     def _pair(self, order: Order) -> Pair:
         r = self.measure_r()
-        before = self.flux.cpu()
+        before = self.flux.clock()
         taken = self.take(order)
-        after = self.flux.cpu()
-        spent = Cpu(after.server - before.server, after.postgres - before.postgres)
+        spent = self.flux.clock().since(before)
         return Pair(r, taken, spent, self._commits(taken))
 
     def _commits(self, taken: Taken) -> int:

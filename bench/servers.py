@@ -35,10 +35,25 @@ class CannotMeasure(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """Seconds of computing so far: of the web worker, and of PostgreSQL's processes."""
+    """Seconds of computing: of the web worker, and of PostgreSQL's processes."""
 
     server: float
     postgres: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Processor time so far, by process: some of PostgreSQL's come and go meanwhile."""
+
+    server: float
+    postgres: Mapping[int, float]
+
+    def since(self, earlier: "Clock") -> Cpu:
+        postgres = sum(
+            max(0.0, seconds - earlier.postgres.get(pid, 0.0))
+            for pid, seconds in self.postgres.items()
+        )
+        return Cpu(self.server - earlier.server, postgres)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +101,16 @@ class Flux:
         """Resident memory of the web worker."""
         return float(self.worker.memory_info().rss) / _MIB
 
-    def cpu(self) -> Cpu:
+    def clock(self) -> Clock:
         own = self.worker.cpu_times()
-        database = 0.0
+        database: dict[int, float] = {}
         for process in processes.postgres_inside(self._where.cluster):
             try:
                 times = process.cpu_times()
             except psutil.NoSuchProcess:
                 continue
-            database += times.user + times.system
-        return Cpu(own.user + own.system, database)
+            database[process.pid] = times.user + times.system
+        return Clock(own.user + own.system, database)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A management command on this Flux's data, run to its end."""
