@@ -193,7 +193,7 @@ def _look_up(
     """The connection broke while committing: finds out what became of the group.
 
     The old transaction holds the log's lock until it has ended, one way or the other;
-    with the lock in hand the first proposed place tells which.
+    with the lock in hand the proposed places tell which.
     """
     logger.warning("commit_interrupted", first_seq=group.first_seq, error=str(error))
     until = time.monotonic() + LOOK_UP_SECONDS
@@ -211,7 +211,10 @@ def _look_up(
 
 
 def _is_committed(session: Session, group: Group) -> bool:
-    with session.connection().transaction():
-        pipeline.run(session.connection(), [log.LOCK])
-        found = log.event_id_at(session.connection(), group.first_seq)
-    return found == group.events[0].event_id
+    connection = session.connection()
+    pipeline.run(connection, [pipeline.BEGIN, log.LOCK])
+    stored = log.is_stored(
+        connection, group.events, first_seq=group.first_seq, at=group.now
+    )
+    pipeline.run(connection, [pipeline.ROLLBACK])
+    return stored

@@ -29,6 +29,7 @@ _HEAD = Statement.from_file(_SQL / "head.sql")
 _KNOWN = Statement.from_file(_SQL / "known.sql")
 _APPEND = Statement.from_file(_SQL / "append.sql")
 _REMEMBER = Statement.from_file(_SQL / "remember.sql")
+_STORED = Statement.from_file(_SQL / "stored.sql")
 
 # Takes the log's lock until the transaction ends; waits its turn.
 LOCK: Call = (_LOCK, (pipeline.bigint(LOCK_KEY),))
@@ -99,9 +100,19 @@ def _remember(placed: Iterable[tuple[int, Event]]) -> list[Call]:
     return [(_REMEMBER, (blobs(digests), bigints(seqs), strings(streams)))]
 
 
-def event_id_at(connection: Connection[TupleRow], seq: int) -> str | None:
-    """The id of the event at `seq`; None when the log does not reach that far."""
-    row = connection.execute(
-        "SELECT event_id FROM events_event WHERE seq = %s", (seq,)
-    ).fetchone()
-    return row[0] if row else None
+def is_stored(
+    connection: Connection[TupleRow],
+    events: Sequence[Event],
+    *,
+    first_seq: int,
+    at: bytes,
+) -> bool:
+    """Whether `append` with these arguments was committed, and nothing else there.
+
+    A client may have sent an event again, with its own id, through another process.
+    """
+    ids = strings([event.event_id for event in events])
+    call = (_STORED, (pipeline.bigint(first_seq), at, ids))
+    [answer] = pipeline.run(connection, [call])
+    [(found,)] = pipeline.rows(answer, pipeline.int8)
+    return bool(found == len(events))

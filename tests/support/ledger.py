@@ -5,6 +5,7 @@ the place that was answered, and nothing is there that was refused or half of a 
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -70,7 +71,7 @@ def _check_request(one: Request, found: list[Place | None]) -> None:
         assert seqs == whole, f"half applied: {one}"
 
 
-def verify(env: dict[str, str]) -> None:
+def verify(env: Mapping[str, str]) -> None:
     """The state is what the log makes of it, byte for byte."""
     done = manage("flux_verify", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
