@@ -12,7 +12,6 @@ lane answers, Django would answer too.
 import asyncio
 import uuid
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
@@ -20,7 +19,7 @@ import structlog
 
 from events import committer
 from events import endpoints as event_endpoints
-from flux_project import bodies
+from flux_project import bodies, httpform
 from flux_project.errors import FluxError, Invalid
 from flux_project.gate import policy
 from flux_project.reply import Read, Reply, Write, refusal
@@ -42,10 +41,6 @@ Result = Reply | Write | Read
 _UNUSUAL = frozenset(
     {b"origin", b"expect", b"upgrade", b"access-control-request-method"}
 )
-_STATUS_LINES = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
-    for status in HTTPStatus
-}
 
 
 class LaneCycle:
@@ -195,35 +190,20 @@ class LaneProtocol(PatientProtocol):
 
     def _settle(self, cycle: LaneCycle, result: Result) -> None:
         """Writes a reply, or hands the work over and writes it when that is done."""
-        if isinstance(result, Reply):
-            self._finish(cycle, result)
-            return
-        render: Callable[[Any], Reply] = result.render
-
-        def answer(found: Any) -> None:
-            try:
-                reply = render(found)
-            except Exception:  # noqa: BLE001  a bug must be answered
-                reply = refusal(_bug())
-            self._finish(cycle, reply)
-
-        def answer_write(outcomes: Any) -> None:
-            if isinstance(outcomes, FluxError):
-                self._finish(cycle, refusal(outcomes))
-            else:
-                answer(outcomes)
-
         try:
-            if isinstance(result, Write):
+            if isinstance(result, Reply):
+                self._finish(cycle, result)
+            elif isinstance(result, Read):
+                answer = _Answer(self, cycle, result.render)
+                self._reads().submit(result.entity_id, answer)
+            else:
                 committer.gatherer.submit(
                     result.commands,
-                    answer_write,
+                    _WriteAnswer(self, cycle, result.render),
                     size=result.size,
                     items=len(result.commands),
                     loop=self.loop,
                 )
-            else:
-                self._reads().submit(result.entity_id, answer)
         except FluxError as error:
             self._finish(cycle, refusal(error))
 
@@ -238,11 +218,12 @@ class LaneProtocol(PatientProtocol):
         cycle.granted = 0
 
     def _finish(self, cycle: LaneCycle, reply: Reply) -> None:
-        self._give_back(cycle)
+        if cycle.granted:
+            self._give_back(cycle)
         if cycle.response_complete or cycle.disconnected:
             return
         cycle.response_complete = True
-        self.transport.write(_head(reply, keep_alive=cycle.keep_alive) + reply.body)
+        self.transport.write(httpform.http(reply, keep_alive=cycle.keep_alive))
         if not cycle.keep_alive:
             if cycle.more_body:
                 self.hang_up()
@@ -257,6 +238,38 @@ class LaneProtocol(PatientProtocol):
         super().resume_writing()
         if not self.pipeline:
             self.flow.resume_reading()
+
+
+class _Answer:
+    """Finishes a request when its read was answered."""
+
+    __slots__ = ("cycle", "protocol", "render")
+
+    def __init__(
+        self, protocol: LaneProtocol, cycle: LaneCycle, render: Callable[[Any], Reply]
+    ) -> None:
+        self.protocol = protocol
+        self.cycle = cycle
+        self.render = render
+
+    def __call__(self, found: Any) -> None:
+        try:
+            reply = self.render(found)
+        except Exception:  # noqa: BLE001  a bug must be answered
+            reply = refusal(_bug())
+        self.protocol._finish(self.cycle, reply)
+
+
+class _WriteAnswer(_Answer):
+    """The same for a write, whose failure as a whole is an error of its own."""
+
+    __slots__ = ()
+
+    def __call__(self, found: Any) -> None:
+        if isinstance(found, FluxError):
+            self.protocol._finish(self.cycle, refusal(found))
+        else:
+            super().__call__(found)
 
 
 def _plain(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
@@ -294,21 +307,6 @@ def _reading(
         return state_endpoints.get_entity(entity_id, if_none_match=tag)
 
     return LaneCycle(serve, limit=bodies.OTHER_BODY_BYTES, keep_alive=keep_alive)
-
-
-def _head(reply: Reply, *, keep_alive: bool) -> bytes:
-    lines = [_STATUS_LINES[reply.status]]
-    if reply.status != HTTPStatus.NOT_MODIFIED:
-        lines.append(
-            b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
-            b"content-length: %d\r\n" % len(reply.body)
-        )
-    for name, value in reply.headers:
-        lines.append(f"{name.lower()}: {value}\r\n".encode("latin-1"))
-    if not keep_alive:
-        lines.append(b"connection: close\r\n")
-    lines.append(b"\r\n")
-    return b"".join(lines)
 
 
 def _bug() -> FluxError:

@@ -101,7 +101,7 @@ class GroupedReads:
                 statement.name, parameters, param_formats=formats, result_format=1
             )
             raw.flush()
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  no read may wait for ever
             self._lost(error)
             return
         self._deadline = self._loop.call_later(ANSWER_SECONDS, self._too_late)
@@ -118,7 +118,7 @@ class GroupedReads:
                     self._finish()
                 else:
                     self._results.append(result)
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  no read may wait for ever
             self._lost(error)
 
     def _finish(self) -> None:
@@ -148,7 +148,7 @@ class GroupedReads:
     def _too_late(self) -> None:
         self._lost(psycopg.OperationalError("a read was not answered in time"))
 
-    def _lost(self, error: psycopg.Error) -> None:
+    def _lost(self, error: Exception) -> None:
         logger.warning("reader_lost_its_connection", error=str(error).strip())
         self._fail(DatabaseUnavailable())
 
