@@ -7,7 +7,6 @@ expects the answer to an earlier request.
 """
 
 import asyncio
-from http import HTTPStatus
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -16,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from flux_project import httpform
 from flux_project.errors import FluxError, Invalid
 from flux_project.reply import refusal
 
@@ -176,12 +176,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _write_fault(self) -> None:
         reply = refusal(self._fault or InvalidHttp())
-        phrase = HTTPStatus(reply.status).phrase.encode()
-        self.transport.write(
-            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (reply.status, phrase, len(reply.body), reply.body)
-        )
+        self.transport.write(httpform.http(reply, keep_alive=False))
         self.hang_up()
 
     def hang_up(self) -> None:

@@ -29,7 +29,7 @@ KEYS = ["n", "m", "long name", "ü", "__deleted__"]
 
 ids = st.sampled_from(IDS)
 keys = st.sampled_from(KEYS)
-values = st.sampled_from(
+values: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, 1.5, 10**30, "", "ü\u2028", [1, {"n": []}], {}]
 )
 commands = st.one_of(
