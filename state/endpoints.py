@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from events import exact
 from events.commands import Delete, Deleted, DeleteMatching, Outcome, Stored
 from flux_project.errors import FluxError, Invalid
 from flux_project.reply import Read, Reply, Write, ok, refusal
@@ -103,12 +104,23 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        message = "The body is not JSON in valid UTF-8."
-        raise InvalidFilter(message) from None
+        raise _fault(body) from None
     if not isinstance(given, dict):
         message = "The body must be a JSON object."
         raise InvalidFilter(message)
     return given
+
+
+def _fault(body: bytes) -> FluxError:
+    """Why msgspec did not decode a body: the same answer as for an event's."""
+    try:
+        exact.utf8(body)
+        for _ in exact.elements(body):
+            pass
+        exact.check(body)
+    except FluxError as error:
+        return error
+    return InvalidFilter("The body cannot be decoded.")
 
 
 def _selection(given: dict[str, Any]) -> Selection:

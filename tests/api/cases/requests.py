@@ -39,10 +39,6 @@ BATCHES = [
 ]
 
 _NO_FILTER = {
-    "no JSON": (b"{", None),
-    "nothing": (b"", None),
-    "no UTF-8": (b'{"prefix":"\xff"}', None),
-    "a surrogate": (b'{"prefix":"\\ud800"}', None),
     "a list": (b"[]", None),
     "null": (b"null", None),
     "no filter": (b"{}", None),
@@ -75,7 +71,19 @@ _RESERVED = {
     "a prefix inside what is reserved": b'{"prefix":"flux-core/dir"}',
     "a reserved id": b'{"entity_ids":["a","flux-core/directory"]}',
 }
+_NO_OBJECT = {
+    "no JSON": (b"{", "invalid_json"),
+    "nothing": (b"", "invalid_json"),
+    "NaN": (b'{"prefix":NaN}', "invalid_json"),
+    "no UTF-8": (b'{"prefix":"\xff"}', "invalid_json"),
+    "10 MiB of brackets": (b"[" * (10 * MIB), "invalid_json"),
+    "a surrogate": (b'{"prefix":"\\ud800"}', "lone_surrogate"),
+    "1e999": (b'{"prefix":"a","more":1e999}', "number_out_of_range"),
+}
 DELETES = [
+    Case(f"delete: {name}", "POST", _DELETE, body, 400, code)
+    for name, (body, code) in _NO_OBJECT.items()
+] + [
     Case(f"delete: {name}", "POST", _DELETE, body, status, code, at)
     for table, status, code in (
         (_NO_FILTER, 400, "invalid_filter"),
