@@ -25,6 +25,7 @@ HOT_ENTITIES = 12
 LARGEST_BATCH = 20
 REQUESTS_A_LINE = 10
 SETTLE_SECONDS = 60.0
+BACK_OFF_SECONDS = 0.1
 UNKNOWN = "outcome_unknown"
 Place = tuple[str, int]  # eventId and seq
 _numbers = itertools.count(1)
@@ -95,9 +96,11 @@ class Writer:
             one = self._next()
             self.requests.append(one)
             self._send(one)
-            # At once, while the server may still be busy with what it never answered.
             if self._is_open(one):
+                # At once: the server may still be busy with what it never answered.
                 self._send(one)
+            if not one.is_stored:
+                time.sleep(BACK_OFF_SECONDS)
             if len(self.requests) % REQUESTS_A_LINE == 0:
                 self._hang_up()  # so that every process gets its share
             time.sleep(self.pause)
@@ -135,7 +138,7 @@ class Writer:
         while self._is_open(one):
             assert time.monotonic() < deadline, f"never answered: {one}"
             self._send(one)
-            time.sleep(0.05)
+            time.sleep(BACK_OFF_SECONDS)
 
     def _send(self, one: Request) -> None:
         try:
