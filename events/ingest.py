@@ -76,6 +76,9 @@ def commit_group(
             connection.rollback()
             return _commit_around_poison(connection, commands, also)
         session.drop()
+        logger.warning(
+            "commit_failed", sqlstate=error.sqlstate, error=str(error).strip()
+        )
         if group.events and isinstance(error, psycopg.OperationalError):
             return _look_up(session, group, error)
         raise DatabaseUnavailable from error
@@ -195,7 +198,7 @@ def _look_up(
     The old transaction holds the log's lock until it has ended, one way or the other;
     with the lock in hand the proposed places tell which.
     """
-    logger.warning("commit_interrupted", first_seq=group.first_seq, error=str(error))
+    logger.warning("commit_interrupted", first_seq=group.first_seq)
     until = time.monotonic() + LOOK_UP_SECONDS
     while True:
         try:
