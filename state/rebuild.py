@@ -58,20 +58,14 @@ Session = Connection[TupleRow]
 class RebuildRunning(Conflict):
     """Another rebuild is running; two would be in each other's way."""
 
-    code = "rebuild_running"
-
 
 class TablesInUse(Unavailable):
     """Somebody reads the state's tables all the while (a dump, an open transaction);
     the live state is as it was. Try again when they are done."""
 
-    code = "tables_in_use"
-
 
 class ObjectsDepend(Conflict):
     """Something made by hand depends on the state's tables: drop it first."""
-
-    code = "objects_depend"
 
 
 class Rebuilt(Struct, frozen=True, gc=False):

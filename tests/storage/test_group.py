@@ -84,6 +84,12 @@ def test_the_size_is_that_of_the_stored_form(world: World) -> None:
     assert world.rows("SELECT size FROM state_entity") == [(4 * MIB,)]
 
 
+def test_a_small_text_may_be_a_large_value(world: World) -> None:
+    """120 kB as sent, 6 MB as kept: what was sent says too little."""
+    numbers = b"[" + b",".join([b"1e308"] * 20_000) + b"]"
+    assert refused(Append(envelope.parse(NUMBER % numbers)))
+
+
 def test_a_tombstone_is_never_too_large(world: World) -> None:
     ingest.commit([append("a/x", FULL)])
     [outcome] = ingest.commit([append("a/x", {"__deleted__": True})])

@@ -223,6 +223,7 @@ def test_a_small_group_takes_two_round_trips(session: Session) -> None:
     commands: list[Command] = [append(event_id="e"), append("b/y"), Delete("b/y")]
     assert exchanges(session, commands) == 2
     assert exchanges(session, [append(event_id="f")]) == 2
+    assert exchanges(session, [append(event_id="g"), append(event_id="g")]) == 2
     # Nothing to write: the second one gives the lock back.
     assert exchanges(session, [append(event_id="f"), Delete("a/missing")]) == 2
 

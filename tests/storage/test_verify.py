@@ -76,7 +76,10 @@ DAMAGES = {
     "a first row": (INSERTED % "'A'", "row"),
     "a row between": (INSERTED % "'a/xx'", "row"),
     "a last row": (INSERTED % "'z'", "row"),
-    "a row beside the directory": (INSERTED % "'flux-core/x'", "row"),
+    "a row beside the directory": (
+        (INSERTED % "'flux-core/x'").replace("'a'", "'flux-core'"),
+        "row",
+    ),
     "a count": (
         "UPDATE state_count SET entities = 3 WHERE namespace = 'a'",
         "entities",
