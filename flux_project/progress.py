@@ -52,7 +52,7 @@ class Meter:
             self._bar.stop()
 
     def begin(self, what: str, *, total: int | None, unit: str) -> None:
-        """Starts a phase; `total` is what its count will reach, None when unknown."""
+        """Starts a phase; `total` is where it ends, None when that is not known."""
         self._what, self._total, self._unit = what, total, unit
         self._count = 0
         self._began = self._told = time.monotonic()
@@ -60,23 +60,26 @@ class Meter:
 
     def advance(self, amount: int) -> None:
         """Counts `amount` more of the phase's units."""
-        self._count += amount
+        count = self._count + amount
+        seconds = max(time.monotonic() - self._began, 0.001)
+        self.show(count, done=count, rate=count / seconds)
+
+    def show(self, count: int, *, done: int, rate: float) -> None:
+        """Shows a count; `done` is measured as `total` is, which may be in bytes."""
+        self._count = count
+        self._bar.update(self._task, completed=done, count=count, rate=rate)
         now = time.monotonic()
-        rate = self._count / max(now - self._began, 0.001)
-        self._bar.update(
-            self._task, completed=self._count, count=self._count, rate=rate
-        )
         if not self._console.is_terminal and now - self._told >= LINE_SECONDS:
             self._told = now
-            self.say(self._line(rate))
+            self.say(self._line(done, rate))
 
-    def _line(self, rate: float) -> str:
-        line = f"{self._what}: {self._count:,} {self._unit}, {rate:,.0f}/s"
-        if not self._total:
-            return line
-        share = 100 * self._count / self._total
-        left = max(self._total - self._count, 0) / max(rate, 0.001)
-        return f"{line}, {share:.0f} %, about {left:.0f} s left"
+    def _line(self, done: int, rate: float) -> str:
+        parts = [f"{self._count:,} {self._unit}", f"{rate:,.0f}/s"]
+        if self._total and done:
+            spent = time.monotonic() - self._began
+            left = spent * max(self._total - done, 0) / done
+            parts += [f"{100 * done / self._total:.0f} %", f"about {left:.0f} s left"]
+        return (f"{self._what}: " if self._what else "") + ", ".join(parts)
 
     def say(self, text: str) -> None:
         """Prints a line of its own."""

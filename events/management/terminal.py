@@ -1,12 +1,10 @@
 """What a person sees of an import: options of the server, progress, refusals, the sum.
 
-Progress and refusals go to standard error, the sum to standard output. On a terminal a
-bar moves; into a file or a pipe goes a line every few seconds.
+Progress and refusals go to standard error, the sum to standard output.
 """
 
 import argparse
 import logging
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -15,26 +13,17 @@ from typing import TextIO
 import msgspec
 from django.conf import settings
 from django.core.management.base import CommandError
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from events.importing.importer import Item, Pace, Tally
 from events.importing.sender import Sender
 from flux_project import env
+from flux_project.progress import Meter
 
 DEFAULT_URL = f"http://localhost:{settings.PORT}"
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 GOES_ON = "The same command again goes on from here; nothing is stored twice."
 SHOWN_REFUSALS = 20
-_LINE_SECONDS = 5.0
 _LONGEST_BATCH = 100_000
 
 
@@ -102,16 +91,12 @@ class Screen:
         unit: str = "rows",
         rejects: str | None = None,
     ) -> None:
-        self._console = Console(file=stderr, highlight=False, soft_wrap=True)
+        self._meter = Meter(stderr)
+        self._meter.begin("", total=total, unit=unit)
         self._position = position
-        self._total = total
-        self._unit = unit
         self._rejects_path = rejects
         self._rejects: TextIO | None = None
         self._shown = 0
-        self._told_at = time.monotonic()
-        self._bar = _bar(self._console, unit)
-        self._task = self._bar.add_task("", total=total, rows=0, rate=0)
 
     def __enter__(self) -> "Screen":
         if self._rejects_path:
@@ -120,8 +105,7 @@ class Screen:
             except OSError as error:
                 message = f"--rejects {self._rejects_path}: {error.strerror}."
                 raise CommandError(message) from None
-        if self._console.is_terminal:
-            self._bar.start()
+        self._meter.__enter__()
         return self
 
     def __exit__(
@@ -130,13 +114,12 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
+        self._meter.__exit__(kind, error, trace)
         if self._rejects:
             self._rejects.close()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._meter.say(text)
 
     def refused(self, item: Item, reason: str) -> None:
         """Shows the first few; the rejects file gets every one."""
@@ -149,30 +132,11 @@ class Screen:
             self._rejects.write(_reject(item, reason))
 
     def progress(self, tally: Tally) -> None:
-        rate = tally.read / max(tally.seconds, 0.001)
-        done = self._position(tally)
-        rows = tally.skipped + tally.read
-        self._bar.update(self._task, completed=done, rows=rows, rate=rate)
-        if (
-            self._console.is_terminal
-            or time.monotonic() - self._told_at < _LINE_SECONDS
-        ):
-            return
-        self._told_at = time.monotonic()
-        share = f"{100 * done / self._total:.0f} %, " if self._total else ""
-        self.say(f"{share}{rows:,} {self._unit}, {rate:,.0f}/s")
-
-
-def _bar(console: Console, unit: str) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} " + unit),
-        TextColumn("{task.fields[rate]:,.0f}/s"),
-        TimeRemainingColumn(),
-        console=console,
-    )
+        self._meter.show(
+            tally.skipped + tally.read,
+            done=self._position(tally),
+            rate=tally.read / max(tally.seconds, 0.001),
+        )
 
 
 def _reject(item: Item, reason: str) -> str:

@@ -115,7 +115,6 @@ CATALOG = {
 
 
 def test_the_new_tables_are_like_the_old_ones(history: World) -> None:
-    history.rows("SELECT 1 FROM pg_roles")
     with database.connect(name="a test") as connection:
         connection.execute("GRANT SELECT ON state_entity, state_count TO PUBLIC")
         before = {
@@ -126,7 +125,9 @@ def test_the_new_tables_are_like_the_old_ones(history: World) -> None:
             what: sorted(map(str, history.rows(CATALOG[what]))) for what in CATALOG
         }
         connection.execute("REVOKE ALL ON state_entity, state_count FROM PUBLIC")
-    assert "=r/" in str(before["tables"])
+    # Earlier rebuilds made these tables too, so being equal alone says too little.
+    for made in ("=r/", "fillfactor=50", "fillfactor=70"):
+        assert made in str(before["tables"])
     assert after == before
     call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
 
