@@ -1,6 +1,8 @@
 """The connection breaks around COMMIT: acknowledged is exactly what is in the log."""
 
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -136,6 +138,26 @@ def test_silent_connections_are_given_up_and_hold_nobody_up(
         assert not is_stored(connection, holding, "lost")
         assert publish(holding, "again").status == 200
     holding.close()
+    beside.close()
+
+
+def test_a_frozen_process_gives_the_lock_back(
+    between: Proxy, connection: Database, start_server: StartServer
+) -> None:
+    server = start_server(DATABASE_URL=between.url)
+    frozen, beside = Api(server.port), Api(start_server().port)
+    between.when_locked = lambda: os.kill(server.process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads:
+        lost = threads.submit(publish, frozen, "lost")
+        try:
+            wait_for(lambda: between.when_locked is None, what="the lock")
+            wait_for(lambda: publish(beside, "meanwhile").status == 200, what="a write")
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        assert (lost.result().status, lost.result().code) == REFUSED
+    assert not is_stored(connection, frozen, "lost")
+    assert publish(frozen, "again").status == 200
+    frozen.close()
     beside.close()
 
 
