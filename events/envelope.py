@@ -58,11 +58,6 @@ class Event(Struct, frozen=True, gc=False):
     unset: tuple[str, ...] = ()
     is_tombstone: bool = False
 
-    @property
-    def is_void(self) -> bool:
-        """True when it changes no property (it may still create its entity)."""
-        return not self.unset and not _properties.decode(self.properties)
-
 
 class _Envelope(Struct, gc=False):
     stream: str
