@@ -4,7 +4,7 @@ Invariant: a read sees every commit that was acknowledged before it began; there
 cache to invalidate.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,22 +69,6 @@ def find(connection: Connection[TupleRow], entity_id: str) -> Found:
     if entity is None:
         raise EntityNotFound
     return entity
-
-
-def pages(
-    connection: Connection[TupleRow],
-    selection: Selection,
-    *,
-    after: str,
-    upto: str | None,
-) -> Iterator[Page]:
-    """The entities of a selection behind the id `after`, through `upto` (None: all).
-
-    Each page is one statement of its own, bounded in rows and bytes.
-    """
-    while (page := next_page(connection, selection, after=after, upto=upto)).rows:
-        yield page
-        after = page.last_id
 
 
 def next_page(

@@ -46,8 +46,14 @@ class World:
     def state(self) -> dict[str, Values]:
         """Every entity by its id, in the list's order, as the list gives it."""
         connection = self._session.connection()
-        pages = reader.pages(connection, Selection(), after="", upto=None)
-        found = [one for page in pages for one in json.loads(b"[%b]" % page.body)]
+        found: list[Values] = []
+        after = ""
+        while True:
+            page = reader.next_page(connection, Selection(), after=after, upto=None)
+            if not page.rows:
+                break
+            found += json.loads(b"[%b]" % page.body)
+            after = page.last_id
         return {entity["id"]: entity for entity in found}
 
     def get(self, *ids: str) -> dict[str, Values]:
