@@ -106,6 +106,10 @@ class Session:
             )
         return self._connection
 
+    def __del__(self) -> None:
+        # A thread's session goes with its thread; its connection must not stay open.
+        self.drop()
+
     def drop(self) -> None:
         """Ends the connection; the next call makes another."""
         connection, self._connection = self._connection, None

@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_a_frozen_process_gives_the_lock_back(
 ) -> None:
     server = start_server(DATABASE_URL=between.url)
     frozen, beside = Api(server.port), Api(start_server().port)
-    between.when_locked = lambda: os.kill(server.process.pid, signal.SIGSTOP)
+    between.when_locked = lambda: _freeze(server.process.pid)
     with ThreadPoolExecutor(1) as threads:
         lost = threads.submit(publish, frozen, "lost")
         try:
@@ -159,6 +160,13 @@ def test_a_frozen_process_gives_the_lock_back(
     assert publish(frozen, "again").status == 200
     frozen.close()
     beside.close()
+
+
+def _freeze(pid: int) -> None:
+    """Stops a process, and waits until it stands still: a signal takes its time."""
+    os.kill(pid, signal.SIGSTOP)
+    status = Path(f"/proc/{pid}/stat")
+    wait_for(lambda: status.read_text().rpartition(") ")[2][0] == "T", what="a stop")
 
 
 def test_under_load_acknowledged_is_exactly_what_is_in_the_log(
