@@ -41,6 +41,7 @@ class Event(Struct, frozen=True, gc=False):
     """What a producer said, checked; not yet part of history.
 
     payload: its exact JSON text; properties: the same of its properties.
+    size: the bytes these take at most in PostgreSQL's text form.
     digest: SHA-256 of (namespace, eventId) when the producer gave an id, else None.
     """
 
@@ -55,6 +56,7 @@ class Event(Struct, frozen=True, gc=False):
     occurred_at: int
     payload: bytes
     properties: bytes
+    size: int
     unset: tuple[str, ...] = ()
     is_tombstone: bool = False
 
@@ -231,6 +233,7 @@ def _event(envelope: _Envelope) -> Event:
         occurred_at=now_ms() if envelope.timestamp is UNSET else envelope.timestamp,
         payload=payload_text,
         properties=properties,
+        size=exact.growth(properties) * len(properties),
         unset=tuple(dict.fromkeys(unset)),
         is_tombstone=_is_tombstone(properties, len(unset)),
     )
@@ -307,5 +310,6 @@ def tombstone(entity_id: str) -> Event:
         occurred_at=now_ms(),
         payload=b'{"entity_id":%b,"properties":%b}' % (_encode(entity_id), properties),
         properties=properties,
+        size=0,
         is_tombstone=True,
     )

@@ -28,6 +28,7 @@ _SHAPE = bytes(
     0x30 if c in b"0123456789." else 0x65 if c in b"eE" else 0x20 for c in range(256)
 )
 _LONG_EXPONENT = b"e000"
+_EXPONENT = b"0e0"
 _LONG_NUMBER = b"0" * 200
 
 
@@ -84,6 +85,15 @@ def needs_a_closer_look(text: bytes) -> bool:
         return True
     shape = text.translate(_SHAPE, b"+-")
     return _LONG_EXPONENT in shape or _LONG_NUMBER in shape
+
+
+def growth(text: bytes) -> int:
+    """How many times as long a sound text becomes at most in PostgreSQL's form.
+
+    It puts a blank behind each colon and comma, and writes exponents out: `[1e308`
+    becomes `[100…`, 309 digits.
+    """
+    return 56 if _EXPONENT in text.translate(_SHAPE, b"+-") else 2
 
 
 def check(text: bytes) -> None:

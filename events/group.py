@@ -4,7 +4,7 @@ Invariant: a command sees the effect of those before it in the group, and a refu
 leaves no trace here (no seq, no claimed id, no change).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -33,8 +33,6 @@ MAX_ENTITY_PROPERTIES = 20_000
 # A property takes at least 7 bytes of text form (`"": 1, `), so an entity below this
 # bound holds fewer than 20,000 of them, and needs no closer look.
 _SURELY_FITS_BYTES = 7 * MAX_ENTITY_PROPERTIES
-# A JSON text grows at most so much in PostgreSQL's form: `[1e308` becomes `[100…`.
-_MAX_GROWTH = 56
 
 
 class EntityTooLarge(TooLarge):
@@ -62,11 +60,10 @@ class Group:
         self,
         head: Head,
         *,
-        known: dict[bytes, tuple[int, str]],
+        known: dict[bytes, tuple[int, str] | None],
         standing: dict[str, tuple[int, int]],
     ) -> None:
-        """Takes what was read under the lock, as `log` and `store` give it."""
-        self.now = head.now
+        """Takes what was read, as `log` and `store` give it; adds to what is known."""
         self.first_seq = head.seq + 1
         self._known = known
         self._standing = standing
@@ -84,8 +81,9 @@ class Group:
 
     def _append(self, connection: Connection[TupleRow], event: Event) -> Outcome:
         digest = event.digest
-        if digest is not None and digest in self._known:
-            seq, stream = self._known[digest]
+        stored = self._known.get(digest) if digest is not None else None
+        if stored is not None:
+            seq, stream = stored
             return Stored(event.event_id, stream, seq, is_duplicate=True)
         change = self._change(event.entity_id, event.namespace)
         if not event.is_tombstone and not self._fits(connection, change, event):
@@ -118,7 +116,7 @@ class Group:
         self, connection: Connection[TupleRow], change: Change, event: Event
     ) -> bool:
         """Whether the entity stays within its limits; asks the database if in doubt."""
-        bound = change.size_bound + _MAX_GROWTH * len(event.properties)
+        bound = change.size_bound + event.size
         if bound <= _SURELY_FITS_BYTES:
             change.size_bound = bound
             return True
@@ -129,6 +127,55 @@ class Group:
             return False
         change.size_bound = size
         return True
+
+    def decide_plain(self, commands: Sequence[Command]) -> list[Outcome] | None:
+        """The same for a whole request, when nothing of the database is needed for it.
+
+        That is so for events of entities whose standing is here and whose limits are
+        far, with ids of ours, or of clients when it is here whether they are known.
+        None, and nothing changed, when one of the commands needs more.
+        """
+        events: list[Event] = []
+        bounds: dict[str, int] = {}
+        for command in commands:
+            if not isinstance(command, Append):
+                return None
+            event = command.event
+            events.append(event)
+            if event.digest is not None and event.digest not in self._known:
+                return None
+            id_ = event.entity_id
+            bound = bounds.get(id_, -1)
+            if bound < 0:
+                bound = self._size_bound(id_)
+            bounds[id_] = bound + event.size
+            if bound < 0 or bound + event.size > _SURELY_FITS_BYTES:
+                return None
+        outcomes = [self._append_plain(event) for event in events]
+        self.outcomes += outcomes
+        return outcomes
+
+    def _append_plain(self, event: Event) -> Outcome:
+        if event.digest is not None:
+            stored = self._known.get(event.digest)
+            if stored is not None:
+                return Stored(event.event_id, stored[1], stored[0], is_duplicate=True)
+        change = self._change(event.entity_id, event.namespace)
+        change.size_bound += event.size
+        return self._take(change, event)
+
+    def _size_bound(self, entity_id: str) -> int:
+        """So many bytes an entity has at most; -1 when that is not known."""
+        change = self._changes.get(entity_id)
+        if change is not None:
+            return change.size_bound
+        standing = self._standing.get(entity_id)
+        return -1 if standing is None else standing[1]
+
+    def effect(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """How the group leaves its entities: (version, size at most) by id."""
+        for id_, change in self._changes.items():
+            yield id_, (change.version, change.size_bound) if change.exists else (0, 0)
 
     def _delete(self, entity_id: str) -> Outcome:
         event = envelope.tombstone(entity_id)
@@ -182,14 +229,14 @@ class Group:
         """What writes the group: its events, their effect, and the counters."""
         if not self.events:
             return []
-        calls = log.append(self.events, first_seq=self.first_seq, at=self.now)
+        calls = log.append(self.events, first_seq=self.first_seq)
         # An entity that the group made and deleted again was never there.
         changes = [
             change
             for change in self._changes.values()
             if change.seq and (change.existed or change.exists)
         ]
-        calls += store.apply(changes, self.now)
+        calls += store.apply(changes, self.first_seq)
         if self._touched:
-            calls.append(store.count(self._touched, self.now))
+            calls.append(store.count(self._touched, self.first_seq))
         return calls

@@ -8,6 +8,7 @@ raises, nothing of the group was.
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 import psycopg
 import structlog
 from django.db import connections
@@ -15,7 +16,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from events import log
-from events.commands import Append, Command, Delete, Outcome
+from events.commands import Append, Command, Delete, Outcome, Stored
 from events.group import Group
 from flux_project import pipeline
 from flux_project.database import DatabaseUnavailable, Session, ThreadSessions
@@ -24,7 +25,7 @@ from state import store
 
 LOOK_UP_SECONDS = 5
 # What PostgreSQL blames on a value: data exceptions, integrity, program limits.
-_POISON = {"22", "23", "54"}
+POISON = {"22", "23", "54"}
 
 Also = Callable[[Connection[TupleRow]], None]
 
@@ -72,7 +73,7 @@ def commit_group(
     try:
         return _attempt(connection, group, commands, also)
     except psycopg.Error as error:
-        if (error.sqlstate or "")[:2] in _POISON:
+        if (error.sqlstate or "")[:2] in POISON:
             connection.rollback()
             return _commit_around_poison(connection, commands, also)
         session.drop()
@@ -80,7 +81,7 @@ def commit_group(
             "commit_failed", sqlstate=error.sqlstate, error=str(error).strip()
         )
         if group.events and isinstance(error, psycopg.OperationalError):
-            return _look_up(session, group, error)
+            return look_up(session, group, error)
         raise DatabaseUnavailable from error
     except BaseException:
         # A bug, or `also` failing: the transaction must not stay open.
@@ -123,7 +124,7 @@ def _read(
     answers = pipeline.run(connection, calls)[len(before) :]
     group.start(
         log.head(answers[0]),
-        known=log.known(answers[2]) if digests else {},
+        known=dict(log.known(answers[2])) if digests else {},
         standing=store.standing(answers[1]),
     )
 
@@ -169,7 +170,7 @@ def _bisect(
         with connection.transaction():
             return _store_now(connection, commands)
     except psycopg.Error as error:
-        if (error.sqlstate or "")[:2] not in _POISON:
+        if (error.sqlstate or "")[:2] not in POISON:
             raise
         if len(commands) == 1:
             logger.warning("refused_by_database", sqlstate=error.sqlstate)
@@ -190,20 +191,25 @@ def _store_now(
     return outcomes
 
 
-def _look_up(
+def look_up(
     session: Session, group: Group, error: psycopg.OperationalError
 ) -> list[Outcome]:
     """The connection broke while committing: finds out what became of the group.
 
+    Raises DatabaseUnavailable when nothing of it was stored, OutcomeUnknown.
+
     The old transaction holds the log's lock until it has ended, one way or the other;
-    with the lock in hand the proposed places tell which.
+    with the lock in hand the proposed places tell which. An event whose id is ours is
+    nobody else's. Where all ids are the clients', another process may have stored the
+    same events in the same places, as they were sent again: then they are duplicates.
     """
     logger.warning("commit_interrupted", first_seq=group.first_seq)
     until = time.monotonic() + LOOK_UP_SECONDS
     while True:
         try:
             if _is_committed(session, group):
-                return group.outcomes
+                is_ours = any(event.digest is None for event in group.events)
+                return group.outcomes if is_ours else _known_already(group.outcomes)
         except (psycopg.Error, FluxError):
             session.drop()
         else:
@@ -216,8 +222,15 @@ def _look_up(
 def _is_committed(session: Session, group: Group) -> bool:
     connection = session.connection()
     pipeline.run(connection, [pipeline.BEGIN, log.LOCK])
-    stored = log.is_stored(
-        connection, group.events, first_seq=group.first_seq, at=group.now
-    )
+    stored = log.is_stored(connection, group.events, first_seq=group.first_seq)
     pipeline.run(connection, [pipeline.ROLLBACK])
     return stored
+
+
+def _known_already(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    return [
+        msgspec.structs.replace(outcome, is_duplicate=True)
+        if isinstance(outcome, Stored)
+        else outcome
+        for outcome in outcomes
+    ]

@@ -6,16 +6,16 @@ lock and counts on from the last row. The lock comes before any other row lock.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from psycopg import Connection
 from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from events.envelope import Event
 from flux_project import pipeline
-from flux_project.database import bigints, blobs, strings, texts
+from flux_project.database import bigints, blobs, names, strings, texts
 from flux_project.pipeline import Call, Statement
 
 # The advisory lock that serialises the writers of all processes: "flux" in ASCII.
@@ -30,6 +30,10 @@ _KNOWN = Statement.from_file(_SQL / "known.sql")
 _APPEND = Statement.from_file(_SQL / "append.sql")
 _REMEMBER = Statement.from_file(_SQL / "remember.sql")
 _STORED = Statement.from_file(_SQL / "stored.sql")
+_EXPECT = Statement.from_file(_SQL / "expect.sql")
+
+# The statements of the hot path, to be prepared before their first use.
+STATEMENTS = (_LOCK, _HEAD, _KNOWN, _APPEND, _REMEMBER, _EXPECT)
 
 # Takes the log's lock until the transaction ends; waits its turn.
 LOCK: Call = (_LOCK, (pipeline.bigint(LOCK_KEY),))
@@ -37,26 +41,35 @@ LOCK: Call = (_LOCK, (pipeline.bigint(LOCK_KEY),))
 HEAD: Call = (_HEAD, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where the log ends: the last seq (0: empty), the time now, the registry version.
-
-    now: PostgreSQL's binary timestamptz, never before the last event's; it only travels
-    back into statements of the same transaction.
-    """
+class Head(Struct, frozen=True):
+    """Where the log ends: the seq (0: empty) and the id of its last event; which log it
+    is, and the version of what the processes know beside it."""
 
     seq: int
-    now: bytes
+    event_id: str
+    log_id: bytes
     registry_version: int
 
 
 def head(answer: PGresult) -> Head:
     """Reads the answer to HEAD."""
-    found = pipeline.rows(answer, pipeline.int8, pipeline.raw, pipeline.int8)
+    columns = (pipeline.int8, pipeline.text, pipeline.raw, pipeline.int8)
+    found = pipeline.rows(answer, *columns)
     if not found:
         message = "events_log has lost its row: this is no Flux database."
         raise LookupError(message)
     return Head(*found[0])
+
+
+def expect(head: Head) -> Call:
+    """Fails with OTHERWISE unless the log ends at `head`; for who holds the lock."""
+    version = pipeline.bigint(head.registry_version)
+    end = (pipeline.bigint(head.seq), head.event_id.encode())
+    return _EXPECT, (*end, head.log_id, version)
+
+
+# The SQLSTATE of a failed `expect`: division by zero.
+OTHERWISE = "22012"
 
 
 def ask_known(digests: Sequence[bytes]) -> Call:
@@ -70,21 +83,25 @@ def known(answer: PGresult) -> dict[bytes, tuple[int, str]]:
     return {digest: (seq, stream) for digest, seq, stream in found}
 
 
-def append(events: Sequence[Event], *, first_seq: int, at: bytes) -> list[Call]:
-    """What writes `events` at first_seq, first_seq + 1, …, for who holds the lock."""
+def append(events: Sequence[Event], *, first_seq: int) -> list[Call]:
+    """What writes `events` at first_seq, first_seq + 1, …, for who holds the lock.
+
+    They are recorded at one time: the database's now, or the last event's if that is
+    later.
+    """
     calls: list[Call] = []
     for start in range(0, len(events), EVENTS_PER_STATEMENT):
         part = events[start : start + EVENTS_PER_STATEMENT]
         parameters = (
             pipeline.bigint(first_seq + start),
-            at,
+            pipeline.bigint(first_seq),
             strings([event.event_id for event in part]),
-            strings([event.stream for event in part]),
-            strings([event.source for event in part]),
-            strings([event.key for event in part]),
-            strings([event.schema for event in part]),
-            strings([event.namespace for event in part]),
-            strings([event.entity_id for event in part]),
+            names([event.stream for event in part]),
+            names([event.source for event in part]),
+            names([event.key for event in part]),
+            names([event.schema for event in part]),
+            names([event.namespace for event in part]),
+            names([event.entity_id for event in part]),
             bigints([event.occurred_at for event in part]),
             texts([event.payload for event in part]),
         )
@@ -101,18 +118,16 @@ def _remember(placed: Iterable[tuple[int, Event]]) -> list[Call]:
 
 
 def is_stored(
-    connection: Connection[TupleRow],
-    events: Sequence[Event],
-    *,
-    first_seq: int,
-    at: bytes,
+    connection: Connection[TupleRow], events: Sequence[Event], *, first_seq: int
 ) -> bool:
-    """Whether `append` with these arguments was committed, and nothing else there.
-
-    A client may have sent an event again, with its own id, through another process.
-    """
-    ids = strings([event.event_id for event in events])
-    call = (_STORED, (pipeline.bigint(first_seq), at, ids))
-    [answer] = pipeline.run(connection, [call])
+    """Whether these events stand in the log from first_seq on, as they are here."""
+    parameters = (
+        pipeline.bigint(first_seq),
+        strings([event.event_id for event in events]),
+        strings([event.stream for event in events]),
+        strings([event.entity_id for event in events]),
+        texts([event.payload for event in events]),
+    )
+    [answer] = pipeline.run(connection, [(_STORED, parameters)])
     [(found,)] = pipeline.rows(answer, pipeline.int8)
     return bool(found == len(events))

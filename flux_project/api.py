@@ -89,10 +89,7 @@ def body(request: Request) -> bytes:
 def answer(result: Reply | Write | Read) -> HttpResponse:
     """Does what an endpoint function asks for, waiting with everyone else's."""
     if isinstance(result, Write):
-        items = len(result.commands)
-        outcomes = committer.gatherer.call(
-            result.commands, size=result.size, items=items
-        )
+        outcomes = committer.call(result.commands, size=result.size)
         result = result.render(outcomes)
     elif isinstance(result, Read):
         result = _read(result)

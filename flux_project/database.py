@@ -8,6 +8,7 @@ idle timeouts), so a frozen process cannot stop the others.
 import struct
 import threading
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import LiteralString
 
@@ -154,6 +155,20 @@ def texts(items: Iterable[bytes | None], *, oid: int = 25) -> bytes:
 def strings(items: Iterable[str | None]) -> bytes:
     """`text[]` from texts; None is NULL."""
     return texts([None if item is None else item.encode() for item in items])
+
+
+def names(items: Sequence[str | None]) -> bytes:
+    """The same for texts that come again and again: each is made ready once."""
+    chunks = [_chunk(item) for item in items]
+    return _header(len(chunks), 25) + b"".join(chunks)
+
+
+@lru_cache(maxsize=4_096)
+def _chunk(item: str | None) -> bytes:
+    if item is None:
+        return _NULL
+    text = item.encode()
+    return _length(len(text)) + text
 
 
 def blobs(items: Iterable[bytes]) -> bytes:

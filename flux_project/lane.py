@@ -31,7 +31,7 @@ from state.grouped import GroupedReads
 ENTITY_PATH = b"/api/state/entities/"
 # Parsing a body of this size takes about a millisecond; larger ones go to a thread, so
 # that they do not hold up everybody else's requests.
-THREAD_BYTES = 128 << 10
+THREAD_BYTES = 128 << 7
 _MAX_KNOWN_HOSTS = 1_000
 
 logger = structlog.get_logger(__name__)
@@ -194,16 +194,11 @@ class LaneProtocol(PatientProtocol):
             if isinstance(result, Reply):
                 self._finish(cycle, result)
             elif isinstance(result, Read):
-                answer = _Answer(self, cycle, result.render)
-                self._reads().submit(result.entity_id, answer)
+                render = _Answer(self, cycle, result.render)
+                self._reads().submit(result.entity_id, render)
             else:
-                committer.gatherer.submit(
-                    result.commands,
-                    _WriteAnswer(self, cycle, result.render),
-                    size=result.size,
-                    items=len(result.commands),
-                    loop=self.loop,
-                )
+                answer = _WriteAnswer(self, cycle, result.render)
+                committer.submit(self.loop, result.commands, answer, size=result.size)
         except FluxError as error:
             self._finish(cycle, refusal(error))
 

@@ -40,7 +40,7 @@ def stop() -> None:
     """Ends the loops and answers what still waits for a commit."""
     for repeater in _repeaters:
         repeater.stop()
-    committer.gatherer.stop()
+    committer.stop()
 
 
 def _loop(

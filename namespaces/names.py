@@ -4,6 +4,7 @@ Invariant: every id that enters Flux, in a body or in a path, passed `entity_id`
 """
 
 import re
+from functools import lru_cache
 
 from flux_project.errors import Forbidden, Invalid
 
@@ -35,6 +36,7 @@ def entity_id(text: str, *, field: str = "entity_id") -> str:
     return text
 
 
+@lru_cache(maxsize=8_192)
 def _problem(text: str) -> str | None:
     if not text:
         return "must not be empty."

@@ -24,7 +24,7 @@ PAGE_ROWS = 1_000
 PAGE_BYTES = 1 << 20
 
 _SQL = Path(__file__).parent / "sql"
-_READ = Statement.from_file(_SQL / "read.sql")
+READ = Statement.from_file(_SQL / "read.sql")
 _PAGE = statement(_SQL / "page.sql")
 _IDS = statement(_SQL / "ids.sql")
 
@@ -48,18 +48,22 @@ class Page:
     body: bytes
 
 
-_COLUMNS = (pipeline.text, pipeline.text, pipeline.raw)
-
-
 def ask(ids: Sequence[str], *, most_bytes: int = MAX_SIZE) -> Call:
     """Asks for entities; the bodies of those above `most_bytes` are left out."""
-    return _READ, (strings(ids), pipeline.integer(most_bytes))
+    return READ, (strings(ids), pipeline.integer(most_bytes))
 
 
 def found(answer: PGresult) -> dict[str, Found]:
     """By id, those that exist."""
-    rows = pipeline.rows(answer, *_COLUMNS)
-    return {entity_id: Found(tag, body) for entity_id, tag, body in rows}
+    value = answer.get_value
+    return {
+        _text(value(row, 0)): Found(_text(value(row, 1)), value(row, 2))
+        for row in range(answer.ntuples)
+    }
+
+
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode()
 
 
 def find(connection: Connection[TupleRow], entity_id: str) -> Found:

@@ -198,7 +198,7 @@ def _catch_up(connection: Session, position: int, watch: Watch) -> int:
 def _apply(connection: Session, events: Sequence[StoredEvent], position: int) -> int:
     """Applies to the new tables the events that follow `position`; their last seq."""
     ids = list(dict.fromkeys(event.entity_id for event in events))
-    head, answer = pipeline.run(connection, [log.HEAD, store.ask_standing(ids)])
+    [answer] = pipeline.run(connection, [store.ask_standing(ids)])
     standing = store.standing(answer)
     changes = {
         id_: Change(id_, names.namespace_of(id_), version=standing.get(id_, (0, 0))[0])
@@ -209,7 +209,7 @@ def _apply(connection: Session, events: Sequence[StoredEvent], position: int) ->
     for event in events:
         tally.apply(changes[event.entity_id], event)
     changed = [one for one in changes.values() if one.existed or one.exists]
-    pipeline.run(connection, store.apply(changed, log.head(head).now))
+    pipeline.run(connection, store.apply(changed, last.seq))
     connection.execute(_TIMES, (position, last.seq))
     tally.store(connection, into=_COUNTERS)
     return last.seq

@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from flux_project import pipeline
-from flux_project.database import bigints, bools, statement, strings, texts
+from flux_project.database import bigints, bools, names, statement, strings, texts
 from flux_project.errors import NotFound
 from flux_project.pipeline import Call, Statement
 from state.merge import Change
@@ -27,6 +27,9 @@ _MERGE = Statement.from_file(_SQL / "merge.sql")
 _COUNT = Statement.from_file(_SQL / "count.sql")
 _MEASURE = statement(_SQL / "measure.sql")
 _MATCHING = statement(_SQL / "matching.sql")
+
+# The statements of the hot path, to be prepared before their first use.
+STATEMENTS = (_STANDING, _MERGE, _COUNT)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,21 +53,21 @@ def standing(answer: PGresult) -> dict[str, tuple[int, int]]:
     return {id_: (version, size) for id_, version, size in found}
 
 
-def apply(changes: Sequence[Change], at: bytes) -> list[Call]:
-    """What brings the entities to their new state; `at` is the commit's time."""
+def apply(changes: Sequence[Change], at_seq: int) -> list[Call]:
+    """What brings the entities to their new state, at the time of the event at_seq."""
     calls: list[Call] = []
     for start in range(0, len(changes), CHANGES_PER_STATEMENT):
         part = changes[start : start + CHANGES_PER_STATEMENT]
         parameters = (
-            strings([change.entity_id for change in part]),
-            strings([change.namespace for change in part]),
+            names([change.entity_id for change in part]),
+            names([change.namespace for change in part]),
             bools([change.exists for change in part]),
             bools([change.restarts for change in part]),
             texts([_list_or_null(change.unset) for change in part]),
             texts([change.set_text for change in part]),
             bigints([change.version for change in part]),
             bigints([change.seq for change in part]),
-            at,
+            pipeline.bigint(at_seq),
         )
         calls.append((_MERGE, parameters))
     return calls
@@ -74,9 +77,10 @@ def _list_or_null(keys: frozenset[str]) -> bytes | None:
     return _encode(sorted(keys)) if keys else None
 
 
-def count(deltas: Mapping[str, int], at: bytes) -> Call:
+def count(deltas: Mapping[str, int], at_seq: int) -> Call:
     """What moves the counters of namespaces; a delta of 0 still marks the update."""
-    return _COUNT, (at, strings(deltas), bigints(list(deltas.values())))
+    parameters = (strings(deltas), bigints(list(deltas.values())))
+    return _COUNT, (pipeline.bigint(at_seq), *parameters)
 
 
 def measure(connection: Session, change: Change) -> tuple[int, int]:

@@ -1,8 +1,10 @@
--- How many of a group's events are in the log as their commit proposed: these ids, at
--- these places, recorded at this time. The time tells them from what another process has
--- committed in the same place since, which may bear the same client-given id.
+-- How many of a group's events stand in the log where their commit proposed them, as they
+-- were sent.
 SELECT count(*)
-FROM unnest($3::text[]) WITH ORDINALITY AS mine (event_id, place)
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS mine (
+    event_id, stream, entity_id, payload, place
+)
 JOIN events_event AS stored
-    ON stored.seq = $1::bigint + mine.place - 1 AND stored.event_id = mine.event_id
-WHERE stored.recorded_at = $2::timestamptz
+    ON stored.seq = $1::bigint + mine.place - 1
+   AND (stored.event_id, stored.stream, stored.entity_id, stored.payload)
+     = (mine.event_id, mine.stream, mine.entity_id, mine.payload)

@@ -1,6 +1,7 @@
 -- Brings the entities of a commit to their new state, in one statement. The log's lock
 -- makes its caller the only writer, so MERGE meets no concurrent insert. A change that
 -- restarts its entity forgets what it was; otherwise `unset` goes before `properties`.
+-- All are updated at the time of the event $9.
 MERGE INTO state_entity AS entity
 USING unnest(
     $1::text[], $2::text[], $3::bool[], $4::bool[], $5::text[], $6::text[], $7::bigint[],
@@ -18,8 +19,8 @@ WHEN MATCHED THEN UPDATE SET
     END,
     version = change.version,
     seq = change.seq,
-    updated_at = $9::timestamptz
+    updated_at = (SELECT recorded_at FROM events_event WHERE seq = $9::bigint)
 WHEN NOT MATCHED AND change.lives THEN
     INSERT (id, namespace, properties, version, seq, updated_at)
     VALUES (change.id, change.namespace, change.properties::jsonb, change.version,
-            change.seq, $9)
+            change.seq, (SELECT recorded_at FROM events_event WHERE seq = $9::bigint))

@@ -15,5 +15,7 @@ BEGIN
     EXECUTE format('DROP TABLE %1$I.state_entity, %1$I.state_count', live);
     EXECUTE format('ALTER TABLE flux_rebuild.state_entity SET SCHEMA %I', live);
     EXECUTE format('ALTER TABLE flux_rebuild.state_count SET SCHEMA %I', live);
+    -- What processes know of the entities is void, should these differ from the old ones.
+    UPDATE events_log SET registry_version = registry_version + 1;
 END
 $$

@@ -192,12 +192,14 @@ async def test_a_bug_in_making_an_answer_is_a_500_too(
         message = "the bug"
         raise RuntimeError(message)
 
-    def submit(_: object, answer: Callable[[Any], None], **__: object) -> None:
+    def submit(
+        _: object, __: object, answer: Callable[[Any], None], **___: object
+    ) -> None:
         answer([])
 
     write = Write([], 0, render)
     monkeypatch.setattr(endpoints, "publish", lambda _: write)
-    monkeypatch.setattr(committer.gatherer, "submit", submit)
+    monkeypatch.setattr(committer, "submit", submit)
     async with _serving(LaneProtocol) as connect:
         reader, writer = await connect()
         writer.write(request("POST", "/api/events", b"{}"))
@@ -210,12 +212,14 @@ async def test_what_waits_behind_a_request_on_the_lane_is_answered_behind_it(
 ) -> None:
     waiting: list[Callable[[Any], None]] = []
 
-    def submit(_: object, answer: Callable[[Any], None], **__: object) -> None:
+    def submit(
+        _: object, __: object, answer: Callable[[Any], None], **___: object
+    ) -> None:
         waiting.append(answer)
 
     write = Write([], 0, lambda _: ok("first"))
     monkeypatch.setattr(endpoints, "publish", lambda _: write)
-    monkeypatch.setattr(committer.gatherer, "submit", submit)
+    monkeypatch.setattr(committer, "submit", submit)
     async with _serving(LaneProtocol) as connect:
         reader, writer = await connect()
         writer.write(request("POST", "/api/events", b"{}"))
@@ -277,12 +281,14 @@ async def test_whoever_vanishes_with_requests_waiting_leaves_no_fault_behind(
 ) -> None:
     waiting: list[Callable[[Any], None]] = []
 
-    def submit(_: object, answer: Callable[[Any], None], **__: object) -> None:
+    def submit(
+        _: object, __: object, answer: Callable[[Any], None], **___: object
+    ) -> None:
         waiting.append(answer)
 
     write = Write([], 0, lambda _: ok("first"))
     monkeypatch.setattr(endpoints, "publish", lambda _: write)
-    monkeypatch.setattr(committer.gatherer, "submit", submit)
+    monkeypatch.setattr(committer, "submit", submit)
     async with _serving(LaneProtocol) as connect:
         _, writer = await connect()
         writer.write(request("POST", "/api/events", b"{}"))

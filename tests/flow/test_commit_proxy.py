@@ -18,6 +18,10 @@ from tests.support.servers import Server, wait_for
 StartServer = Callable[..., Server]
 FAULTS_OF_A_KIND = 25
 REFUSED = (503, "database_unavailable")
+# The same endpoint on the event loop, whose commits are one round trip; and, as a query
+# is nothing for the lane, on a thread, which takes the lock first and then decides.
+LANE, THREAD = "/api/events", "/api/events?by=thread"
+both_ways = pytest.mark.parametrize("path", [LANE, THREAD])
 
 
 @pytest.fixture
@@ -41,8 +45,8 @@ def api(between: Proxy, start_server: StartServer) -> Iterator[Api]:
     client.close()
 
 
-def publish(api: Api, name: str, **more: object) -> Answer:
-    return api.post("/api/events", event(api.id(name), {"by": name}, **more))
+def publish(api: Api, name: str, /, path: str = LANE, **more: object) -> Answer:
+    return api.post(path, event(api.id(name), {"by": name}, **more))
 
 
 def is_stored(connection: Database, api: Api, name: str) -> bool:
@@ -54,46 +58,50 @@ def is_stored(connection: Database, api: Api, name: str) -> bool:
     return bool(row[0])
 
 
+@both_ways
 def test_a_commit_that_never_arrived_is_refused_and_not_stored(
-    api: Api, between: Proxy, connection: Database
+    api: Api, between: Proxy, connection: Database, path: str
 ) -> None:
+    publish(api, "before", path)
     between.once(Fault.DROPPED_BEFORE)
-    answer = publish(api, "lost")
+    answer = publish(api, "lost", path)
     assert between.met[Fault.DROPPED_BEFORE] == 1
     assert (answer.status, answer.code) == REFUSED
     assert int(answer.headers["retry-after"]) > 0
     assert not is_stored(connection, api, "lost")
-    assert publish(api, "lost").status == 200
+    assert publish(api, "lost", path).status == 200
 
 
+@both_ways
 def test_a_commit_whose_answer_was_lost_is_acknowledged_with_its_seq(
-    api: Api, between: Proxy, connection: Database
+    api: Api, between: Proxy, connection: Database, path: str
 ) -> None:
     head = api.head()
     between.once(Fault.DROPPED_AFTER)
-    answer = publish(api, "kept")
+    answer = publish(api, "kept", path)
     assert between.met[Fault.DROPPED_AFTER] == 1
     assert (answer.status, answer.json["seq"]) == (200, head + 1)
     assert "duplicate" not in answer.json
     assert is_stored(connection, api, "kept")
-    assert publish(api, "next").json["seq"] == head + 2
+    assert publish(api, "next", path).json["seq"] == head + 2
 
 
+@both_ways
 @pytest.mark.parametrize("fault", [Fault.DROPPED_BEFORE, Fault.DROPPED_AFTER])
 def test_with_the_database_gone_the_outcome_is_unknown_and_an_event_id_settles_it(
-    api: Api, between: Proxy, connection: Database, fault: Fault
+    api: Api, between: Proxy, connection: Database, fault: Fault, path: str
 ) -> None:
     stored = fault is Fault.DROPPED_AFTER
     head = api.head()
     between.once(fault)
     between.before_drop = lambda: setattr(between, "is_closed", True)
-    answer = publish(api, "open", eventId=api.id("open"))
+    answer = publish(api, "open", path, eventId=api.id("open"))
     assert (answer.status, answer.code) == (503, "outcome_unknown")
     assert int(answer.headers["retry-after"]) > 0
     assert is_stored(connection, api, "open") is stored
 
     between.is_closed = False
-    again = publish(api, "open", eventId=api.id("open"))
+    again = publish(api, "open", path, eventId=api.id("open"))
     assert again.status == 200
     assert again.json["seq"] == head + 1
     assert ("duplicate" in again.json) is stored
@@ -116,6 +124,47 @@ def test_what_another_process_stored_in_its_place_is_not_taken_for_its_own(
     assert "duplicate" not in again[0].json
     assert answer.status == 503
     assert not is_stored(connection, api, "beside")
+    other.close()
+
+
+@both_ways
+def test_where_another_process_stored_the_same_in_its_place_it_is_a_duplicate(
+    api: Api,
+    between: Proxy,
+    connection: Database,
+    start_server: StartServer,
+    path: str,
+) -> None:
+    other = Api(start_server().port)
+    again: list[Answer] = []
+    sent = event(api.id("again"), {"by": "again"}, eventId=api.id("again"))
+    between.once(Fault.DROPPED_BEFORE)
+    between.before_drop = lambda: again.append(other.post("/api/events", sent))
+    answer = api.post(path, sent)
+    assert again[0].status == answer.status == 200
+    assert "duplicate" not in again[0].json
+    assert answer.json == again[0].json | {"duplicate": True}
+    other.close()
+
+
+@both_ways
+def test_another_event_under_the_same_id_in_its_place_is_not_taken_for_its_own(
+    api: Api,
+    between: Proxy,
+    connection: Database,
+    start_server: StartServer,
+    path: str,
+) -> None:
+    other = Api(start_server().port)
+    again: list[Answer] = []
+    id_ = api.id("again")
+    between.once(Fault.DROPPED_BEFORE)
+    theirs = event(api.id("theirs"), {"by": "other"}, eventId=id_)
+    between.before_drop = lambda: again.append(other.post("/api/events", theirs))
+    answer = publish(api, "ours", path, eventId=id_)
+    assert again[0].status == 200
+    assert (answer.status, answer.code) == REFUSED
+    assert not is_stored(connection, api, "ours")
     other.close()
 
 
@@ -149,7 +198,7 @@ def test_a_frozen_process_gives_the_lock_back(
     frozen, beside = Api(server.port), Api(start_server().port)
     between.when_locked = lambda: _freeze(server.process.pid)
     with ThreadPoolExecutor(1) as threads:
-        lost = threads.submit(publish, frozen, "lost")
+        lost = threads.submit(publish, frozen, "lost", THREAD)
         try:
             wait_for(lambda: between.when_locked is None, what="the lock")
             wait_for(lambda: publish(beside, "meanwhile").status == 200, what="a write")

@@ -1,4 +1,6 @@
-"""A proxy between Flux and PostgreSQL that knows a COMMIT when it sees one.
+"""A proxy between Flux and PostgreSQL that knows a commit when it sees one.
+
+That is a COMMIT, or the Sync behind an append that stands in no transaction block.
 
 It passes every message on, except what `fault` says about a commit; so a test decides
 what a commit's fate is and what Flux gets to hear of it. Invariant: a fault meets
@@ -12,7 +14,7 @@ import asyncio
 import struct
 import threading
 from asyncio import CancelledError, IncompleteReadError, StreamReader, StreamWriter
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
@@ -24,8 +26,10 @@ from tests.support import session
 
 # Requests for encryption, which are declined so that the messages can be read.
 _ENCRYPTION_CODES = {80877103, 80877104}
-_BIND, _READY, _COMPLETE = b"B", b"Z", b"C"
+_BIND, _SYNC, _QUERY = b"B", b"S", b"Q"
+_READY, _COMPLETE = b"Z", b"C"
 _COMMIT, _LOCK = b"\0flux_commit\0", b"\0flux_events_lock\0"
+_APPEND = b"\0flux_events_append\0"
 _START_SECONDS = 10
 Message = tuple[bytes, bytes]
 Handle = Callable[[Message], Coroutine[Any, Any, None]]
@@ -160,6 +164,9 @@ class _Link:
         self.flux = flux
         self.fault = Fault.NONE
         self.is_locking = False
+        self.is_writing = False
+        # What becomes of the answers to come: one for each Sync under way.
+        self.rounds: deque[Fault] = deque()
         self.is_silent = False
         self.is_dropping = False
 
@@ -182,30 +189,45 @@ class _Link:
         kind, body = message
         if kind == _BIND and body.startswith(_LOCK):
             self.is_locking = True
+        elif kind == _BIND and body.startswith(_APPEND):
+            self.is_writing = True
         elif kind == _BIND and body.startswith(_COMMIT):
-            self._meet(self.proxy.fault())
-            if self.fault is Fault.DROPPED_BEFORE:
-                await self._drop()
-            if self.fault is Fault.SILENT_BEFORE:
-                self.postgres.write(kind)  # it stops in the middle of a message
-                self.is_silent = True
+            self.is_writing = False
+            await self._meet(kind)
+        elif kind in {_SYNC, _QUERY}:
+            await self._end_round(kind)
         if not self.is_silent:
             await _send(self.postgres, message)
+
+    async def _end_round(self, kind: bytes) -> None:
+        """The end of statements that PostgreSQL answers with one READY."""
+        was, self.fault = self.fault, Fault.NONE
+        if self.is_writing:
+            self.is_writing = False
+            await self._meet(kind)
+        self.rounds.append(self.fault if was is Fault.NONE else was)
 
     async def from_postgres(self, message: Message) -> None:
         kind, body = message
         if message == (_READY, b"T") and self.is_locking:
             self._tell_locked()
-        if kind == _COMPLETE and body == b"COMMIT\0":
-            if self.fault is Fault.DROPPED_AFTER:
+        is_over = kind == _READY and bool(self.rounds)
+        if is_over or (kind == _COMPLETE and body == b"COMMIT\0"):
+            fault = self.rounds.popleft() if is_over else self.rounds[0]
+            if fault is Fault.DROPPED_AFTER:
                 await self._drop()
-            self.is_silent |= self.fault is Fault.SILENT_AFTER
+            self.is_silent |= fault is Fault.SILENT_AFTER
         if not self.is_silent:
             await _send(self.flux, message)
 
-    def _meet(self, fault: Fault) -> None:
-        self.fault = fault
-        self.proxy.met[fault] += 1
+    async def _meet(self, kind: bytes) -> None:
+        self.fault = self.proxy.fault()
+        self.proxy.met[self.fault] += 1
+        if self.fault is Fault.DROPPED_BEFORE:
+            await self._drop()
+        if self.fault is Fault.SILENT_BEFORE:
+            self.postgres.write(kind)  # it stops in the middle of a message
+            self.is_silent = True
 
     def _tell_locked(self) -> None:
         self.is_locking = False
