@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 from events import ingest
 from events.commands import Command, Outcome
-from events.grouped import Answer, GroupedCommits
+from events.draft import Answer
+from events.grouped import GroupedCommits
 from flux_project.database import BY_KEY, Session
 from flux_project.gather import Bounds, Gatherer
 

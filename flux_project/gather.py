@@ -47,6 +47,13 @@ class Bounds:
     waiting_bytes: int
 
 
+def internal_error(**context: object) -> FluxError:
+    """Logs the exception being handled; the answer names where it stands in the log."""
+    reference = uuid.uuid4().hex[:12]
+    logger.exception("group_failed", reference=reference, **context)
+    return FluxError(f"Something went wrong here; reference {reference}.")
+
+
 class _Waiting(Struct, Generic[Item, Result], frozen=True):
     item: Item
     items: int
@@ -128,13 +135,8 @@ class Gatherer(Generic[Item, Result]):
             except FluxError as error:
                 results = [error] * len(group)
             except Exception:  # noqa: BLE001  the thread must outlive any bug
-                results = [self._internal_error()] * len(group)
+                results = [internal_error(gatherer=self.name)] * len(group)
             self._answer(group, results)
-
-    def _internal_error(self) -> FluxError:
-        reference = uuid.uuid4().hex[:12]
-        logger.exception("group_failed", gatherer=self.name, reference=reference)
-        return FluxError(f"Something went wrong here; reference {reference}.")
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         """Waits for work; as much of it as fits a group. Empty: the end."""
