@@ -279,6 +279,7 @@ def _terminate(world: World) -> int:
     rows = world.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name = 'flux committer'"
+        " AND datname = current_database()"
     )
     return len(rows)
 
