@@ -9,7 +9,6 @@ commit together.
 
 import asyncio
 from collections.abc import Sequence
-from weakref import WeakKeyDictionary
 
 from events import ingest
 from events.commands import Command, Outcome
@@ -32,9 +31,7 @@ def _serve(requests: Sequence[Sequence[Command]]) -> list[list[Outcome]]:
 _thread: Gatherer[Sequence[Command], list[Outcome]] = Gatherer(
     "flux-committer", _serve, BOUNDS
 )
-_on_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupedCommits] = (
-    WeakKeyDictionary()
-)
+_on_loops: dict[asyncio.AbstractEventLoop, GroupedCommits] = {}
 
 
 def submit(

@@ -117,7 +117,8 @@ def parse_batch(body: bytes) -> list[Event | FluxError]:
     """
     exact.utf8(body)
     try:
-        return [_item_of(envelope) for envelope in _plain_envelopes(body)]
+        exponents = exact.glance(body)
+        return [_item_of(one, exponents) for one in _plain_envelopes(body, exponents)]
     except (msgspec.DecodeError, RecursionError):
         return [_item(text) for text in _items(body)]
 
@@ -125,19 +126,18 @@ def parse_batch(body: bytes) -> list[Event | FluxError]:
 def _parse(text: bytes) -> Event:
     try:
         envelope = _envelope.decode(text)
-        exact.check(text)
-        return _event(envelope)
+        return _event(envelope, exact.check(text))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise explain.fault(text) from None
 
 
-def _plain_envelopes(body: bytes) -> list[_Envelope]:
+def _plain_envelopes(body: bytes, exponents: int) -> list[_Envelope]:
     """A batch's envelopes, decoded in one go.
 
     msgspec.DecodeError for a body in which anything needs a closer look; then each
     event's text is taken by itself.
     """
-    if exact.needs_a_closer_look(body):
+    if exponents < 0:
         raise msgspec.DecodeError
     is_bare = _is_bare(body)
     envelopes = _list.decode(body) if is_bare else _batch.decode(body).events
@@ -153,9 +153,9 @@ def _plain_envelopes(body: bytes) -> list[_Envelope]:
     return envelopes
 
 
-def _item_of(envelope: _Envelope) -> Event | FluxError:
+def _item_of(envelope: _Envelope, exponents: int) -> Event | FluxError:
     try:
-        return _event(envelope)
+        return _event(envelope, exponents)
     except FluxError as error:
         return error
 
@@ -209,8 +209,11 @@ def _walk_items(body: bytes) -> Iterator[bytes]:
     return (body[start:end] for start, end in found)
 
 
-def _event(envelope: _Envelope) -> Event:
-    """The event in a text that `exact` found sound; msgspec's errors pass through."""
+def _event(envelope: _Envelope, exponents: int) -> Event:
+    """The event in a text that `exact` found sound; msgspec's errors pass through.
+
+    exponents: how many the text may hold.
+    """
     payload_text = bytes(envelope.payload)
     payload = _payload.decode(payload_text)
     properties = bytes(payload.properties)
@@ -233,8 +236,8 @@ def _event(envelope: _Envelope) -> Event:
         occurred_at=now_ms() if envelope.timestamp is UNSET else envelope.timestamp,
         payload=payload_text,
         properties=properties,
-        size=exact.growth(properties) * len(properties),
-        unset=tuple(dict.fromkeys(unset)),
+        size=exact.most_bytes(properties) if exponents else 2 * len(properties),
+        unset=tuple(dict.fromkeys(unset)) if unset else (),
         is_tombstone=_is_tombstone(properties, len(unset)),
     )
 
@@ -245,7 +248,10 @@ def _is_tombstone(properties: bytes, unset: int) -> bool:
     A property takes at least a colon and a comma or brace, so few colons are few
     properties; only a text that may hold the key is decoded.
     """
-    few = properties.count(b":") + unset <= MAX_PROPERTIES_PER_EVENT
+    few = (
+        len(properties) + unset <= MAX_PROPERTIES_PER_EVENT
+        or properties.count(b":") + unset <= MAX_PROPERTIES_PER_EVENT
+    )
     if few and b"__deleted__" not in properties and b"\\" not in properties:
         return False
     decoded = _properties.decode(properties)

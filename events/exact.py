@@ -14,10 +14,12 @@ from flux_project.errors import Invalid
 MAX_DEPTH = 64
 MAX_DIGITS = 400
 MAX_EXPONENT = 308
+MAX_EXPONENT_BYTES = 320  # by so much a number with an exponent grows, written out
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE]([+-]?[0-9]+))?")
 _ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_NO_OPENINGS = bytes(c for c in range(256) if c not in b"[{")
 _NO_BRACKETS = bytes(c for c in range(256) if c not in b"[]{}")
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
@@ -76,30 +78,40 @@ def utf8(body: bytes) -> None:
 
 def openings(text: bytes) -> int:
     """How many brackets and braces open in `text`: it cannot be nested deeper."""
-    return text.count(b"{") + text.count(b"[")
+    return len(text.translate(None, _NO_OPENINGS))
 
 
-def needs_a_closer_look(text: bytes) -> bool:
-    """Whether escapes or numbers may be among it that `check` would refuse."""
-    if b"\\u" in text:
-        return True
+def glance(text: bytes) -> int:
+    """How many exponents a text may hold; -1 when `check` must look more closely,
+    because escapes or numbers may be among it that it would refuse."""
+    if b"\\" in text and b"\\u" in text:
+        return -1
     shape = text.translate(_SHAPE, b"+-")
-    return _LONG_EXPONENT in shape or _LONG_NUMBER in shape
+    if _LONG_NUMBER in shape:
+        return -1
+    if _EXPONENT not in shape:
+        return 0
+    return -1 if _LONG_EXPONENT in shape else shape.count(_EXPONENT)
 
 
-def growth(text: bytes) -> int:
-    """How many times as long a sound text becomes at most in PostgreSQL's form.
+def most_bytes(text: bytes) -> int:
+    """The bytes that a sound text takes at most in PostgreSQL's form.
 
-    It puts a blank behind each colon and comma, and writes exponents out: `[1e308`
-    becomes `[100…`, 309 digits.
+    It puts a blank behind each colon and comma, and writes exponents out: `1e308` has
+    309 digits.
     """
-    return 56 if _EXPONENT in text.translate(_SHAPE, b"+-") else 2
+    exponents = text.translate(_SHAPE, b"+-").count(_EXPONENT)
+    return 2 * len(text) + MAX_EXPONENT_BYTES * exponents
 
 
-def check(text: bytes) -> None:
-    """Refuses an event's valid JSON text for what cannot be stored or read back."""
-    if openings(text) <= MAX_DEPTH and not needs_a_closer_look(text):
-        return
+def check(text: bytes) -> int:
+    """Refuses an event's valid JSON text for what cannot be stored or read back.
+
+    Gives how many exponents it may hold.
+    """
+    exponents = glance(text)
+    if exponents >= 0 and openings(text) <= MAX_DEPTH:
+        return exponents
     if b"\\u" in text:
         for string in _STRING.findall(text):
             _check_escapes(string)
@@ -108,6 +120,7 @@ def check(text: bytes) -> None:
         raise NestedTooDeeply
     for number in _NUMBER.finditer(bare):
         _check_number(number[0], number[1])
+    return bare.count(b"e") + bare.count(b"E")
 
 
 def _check_escapes(string: bytes) -> None:

@@ -277,3 +277,25 @@ def test_the_walker_names_what_is_no_json_number(word: str) -> None:
 def test_ten_mebibytes_of_brackets_are_refused_without_recursion() -> None:
     with pytest.raises(InvalidJson, match="ends too early"):
         list(exact.elements(b"[" * (10 << 20)))
+
+
+@pytest.mark.parametrize(
+    ("text", "exponents"),
+    [
+        (b'{"a":1,"b":[true,"text"]}', 0),
+        (b'{"a":1e30}', 1),
+        (b'{"a":1E+30,"b":[-2.5e-7]}', 2),
+        (b'{"a":"5e7 is text, and counts all the same"}', 1),
+        (b'{"a":1e999}', -1),
+        (b'{"a":"\\u0041"}', -1),
+        (b'{"a":' + b"1" * 200 + b"}", -1),
+    ],
+)
+def test_a_glance_counts_exponents_or_asks_for_a_closer_look(
+    text: bytes, exponents: int
+) -> None:
+    assert exact.glance(text) == exponents
+
+
+def test_what_was_looked_at_closely_counts_its_exponents_too() -> None:
+    assert exact.check(b'{"a":"\\u0041","b":1e5}') == 1

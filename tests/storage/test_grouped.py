@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from events import committer, draft, grouped, ingest, outlook
+from events import committer, draft, exact, grouped, ingest, outlook
 from events.commands import Append, Command, Outcome, Stored
 from events.group import Group
 from events.grouped import GroupedCommits
@@ -468,3 +468,19 @@ def test_whatever_is_mixed_the_log_and_the_state_agree(
     rows = dict(Event.objects.order_by("seq").values_list("seq", "event_id"))
     assert rows == mixture.stored
     assert list(rows) == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{}",
+        b'{"a":[1,2,{"b":"c,d:e"}],"f":null}',
+        b'{"a":1e308,"b":-1E-308,"c":[1e+99,2.5e-99]}',
+        b'{"a":"3e7, 4e9 and \\u0041\\n are text"}',
+        b'{"a":' + b"9" * 400 + b'e-300,"b":0.' + b"1" * 390 + b"}",
+        b'{"a":-0.0,"b":1.50000}',
+    ],
+)
+def test_no_text_grows_beyond_its_bound(world: World, text: bytes) -> None:
+    [(size,)] = world.rows("SELECT octet_length(%s::jsonb::text)", text.decode())
+    assert size <= exact.most_bytes(text)
