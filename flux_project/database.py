@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from django.db import connections
@@ -29,6 +29,22 @@ _LIMIT_TRANSACTIONS = Statement(
     b"flux_limit", b"SELECT set_config('transaction_timeout', $1, false)"
 )
 _KNOWS_TRANSACTION_TIMEOUT = 170_000  # PostgreSQL 17
+
+
+# A network that swallows everything is noticed within half a minute, on both sides: by
+# us, so that the next request gets a new connection, and by PostgreSQL, so that it ends
+# what a vanished process has begun. (Unix sockets pay no heed to any of these.)
+_OURS: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+_THEIRS = (
+    "tcp_keepalives_idle=10",
+    "tcp_keepalives_interval=5",
+    "tcp_keepalives_count=3",
+)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -68,10 +84,11 @@ def connect(
     wanted = {"dbname", "user", "password", "host", "port", "sslmode"}
     limits = ("lock", "statement", "idle_in_transaction_session")
     settings = [f"{limit}_timeout={timeout_ms}" for limit in limits]
-    settings += ["timezone=UTC", "jit=off", *extra]
+    settings += ["timezone=UTC", "jit=off", *_THEIRS, *extra]
     try:
         connection = psycopg.connect(
             **{key: value for key, value in parameters.items() if key in wanted},
+            **_OURS,
             autocommit=True,
             # psycopg prepares nothing by itself: at a rollback it would drop all that
             # is prepared on the connection, the statements of `pipeline` included.

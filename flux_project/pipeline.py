@@ -52,8 +52,15 @@ ROLLBACK: Call = (Statement(b"flux_rollback", b"ROLLBACK"), ())
 _prepared: WeakKeyDictionary[Connection[TupleRow], set[bytes]] = WeakKeyDictionary()
 
 
-def run(connection: Connection[TupleRow], calls: Sequence[Call]) -> list[PGresult]:
+def run(
+    connection: Connection[TupleRow],
+    calls: Sequence[Call],
+    *,
+    seconds: float = ANSWER_SECONDS,
+) -> list[PGresult]:
     """Sends all calls, waits once, and gives their results in order.
+
+    seconds: a server that has not answered by then is gone.
 
     Raises the psycopg.Error of the first call that failed; those behind it were skipped
     by the server. psycopg.OperationalError when the connection broke.
@@ -78,16 +85,16 @@ def run(connection: Connection[TupleRow], calls: Sequence[Call]) -> list[PGresul
             )
         raw.pipeline_sync()
         if fresh:
-            list(_results(raw))
+            list(_results(raw, seconds))
             known.update(statement.name for statement in fresh)
-        return list(_results(raw))
+        return list(_results(raw, seconds))
     finally:
         _leave(connection)
 
 
-def _results(raw: PGconn) -> Iterator[PGresult]:
+def _results(raw: PGconn, seconds: float) -> Iterator[PGresult]:
     """The results up to the sync; raises the first failure among them at its end."""
-    until = time.monotonic() + ANSWER_SECONDS
+    until = time.monotonic() + seconds
     failure: psycopg.Error | None = None
     _flush(raw, until)
     while (result := _next(raw, until)) is None or (
@@ -125,7 +132,7 @@ def _wait(raw: PGconn, until: float, *, is_writing: bool) -> None:
     poller = select.poll()
     poller.register(raw.socket, select.POLLIN | (select.POLLOUT if is_writing else 0))
     if left <= 0 or not poller.poll(left * 1000):
-        message = f"the database did not answer within {ANSWER_SECONDS} s"
+        message = "the database did not answer in time"
         raise psycopg.OperationalError(message)
 
 

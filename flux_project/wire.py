@@ -113,6 +113,13 @@ class PatientProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None:
             self._arm_keep_alive(self.timeout_keep_alive)
 
+    def handle_websocket_upgrade(self) -> None:
+        """The connection is another protocol's from here on, and so is its time."""
+        self._is_broken = True
+        self._drop_deadline()
+        super()._unset_keepalive_if_required()
+        super().handle_websocket_upgrade()
+
     def _arm_keep_alive(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
             seconds, self.timeout_keep_alive_handler

@@ -39,9 +39,13 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def _serving(protocol: type[PatientProtocol]) -> AsyncIterator[Connect]:
+async def _serving(
+    protocol: type[PatientProtocol], **changes: object
+) -> AsyncIterator[Connect]:
     config = uvicorn.Config(_app, http=protocol, lifespan="off", log_config=None)
     config.load()
+    for name, value in changes.items():
+        setattr(config, name, value)
     state = ServerState()
     server = await asyncio.get_running_loop().create_server(
         lambda: protocol(config=config, server_state=state, app_state={}),
@@ -103,6 +107,58 @@ async def test_a_connection_that_says_nothing_is_ended(
     async with _serving(protocol) as connect:
         reader, _ = await connect()
         assert await _rest(reader) == b""
+
+
+async def test_an_idle_connection_is_ended_but_none_that_is_used(
+    protocol: type[PatientProtocol],
+) -> None:
+    async with _serving(protocol, timeout_keep_alive=0.4) as connect:
+        reader, writer = await connect()
+        for _ in range(4):
+            writer.write(request("POST", "/elsewhere", b""))
+            assert await _answer(reader) == (200, b"0")
+            await asyncio.sleep(0.25)
+        writer.write(request("POST", "/elsewhere", b"12")[:-1])
+        await asyncio.sleep(0.6)
+        writer.write(b"2")
+        assert await _answer(reader) == (200, b"2"), "half a request is not idle"
+        assert await _rest(reader) == b""
+
+
+class _WebSocket:
+    """Says what it is given, and takes no part in HTTP's time."""
+
+    def __init__(self, **_: object) -> None:
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(b"taken " + data[:4])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to give back."""
+
+    def eof_received(self) -> None:
+        """The transport closes."""
+
+
+async def test_an_upgraded_connection_is_no_longer_under_the_clock(
+    protocol: type[PatientProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "BODY_SECONDS", 0.2)
+    changes = {"timeout_keep_alive": 0.2, "ws_protocol_class": _WebSocket}
+    async with _serving(protocol, **changes) as connect:
+        reader, writer = await connect()
+        writer.write(request("POST", "/elsewhere", b""))
+        assert await _answer(reader) == (200, b"0")
+        upgrade = {"upgrade": "websocket", "connection": "Upgrade"}
+        writer.write(request("GET", "/api/ws", None, **upgrade))
+        assert await reader.readexactly(10) == b"taken GET "
+        await asyncio.sleep(0.6)
+        writer.write(b"more")
+        assert await reader.readexactly(10) == b"taken more"
 
 
 async def test_a_head_that_does_not_end_in_time_is_a_408(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from events import committer, draft, exact, grouped, ingest, outlook
+from events import committer, draft, exact, grouped, ingest, log, outlook
 from events.commands import Append, Command, Outcome, Stored
 from events.group import Group
 from events.grouped import GroupedCommits
@@ -282,6 +282,21 @@ def _terminate(world: World) -> int:
         " AND datname = current_database()"
     )
     return len(rows)
+
+
+def test_while_another_holds_the_lock_for_too_long_nothing_is_stored(run: Run) -> None:
+    async def work(room: Room) -> None:
+        await room.commit(append("a/x"))
+        holding = await asyncio.to_thread(database.connect, name="a test holds")
+        holding.autocommit = False
+        holding.execute("SELECT pg_advisory_xact_lock(%s)", (log.LOCK_KEY,))
+        holding.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        found = await room.submit(append("a/x"))
+        assert isinstance(found, DatabaseUnavailable)
+        holding.close()
+        assert await room.seqs(append("a/x")) == [2]
+
+    run(work)
 
 
 def test_without_a_database_everybody_hears_of_it(
