@@ -64,12 +64,12 @@ class Draft:
         self.size += request.size
         return True
 
-    def answer(self, outcomes: Sequence[Outcome]) -> None:
+    def answer(self, outcomes: list[Outcome]) -> None:
         """Tells each request its part of the outcomes."""
         end = 0
         for request in self.requests:
             start, end = end, end + len(request.commands)
-            request.tell(list(outcomes[start:end]))
+            request.tell(outcomes[start:end])
 
     def refuse(self, error: FluxError) -> None:
         for request in self.requests:

@@ -43,21 +43,25 @@ _UNUSUAL = frozenset(
 )
 
 
-class LaneCycle:
-    """One request on the lane. What uvicorn asks of its own cycle, this one has too."""
+class _NoEvent:
+    """Stands where uvicorn keeps an asyncio.Event that nobody on the lane awaits."""
 
-    __slots__ = (
-        "body",
-        "chunks",
-        "disconnected",
-        "granted",
-        "keep_alive",
-        "limit",
-        "message_event",
-        "more_body",
-        "response_complete",
-        "serve",
-    )
+    def set(self) -> None:
+        """Nobody waits."""
+
+
+class LaneCycle:
+    """One request on the lane. What uvicorn asks of its own cycle, this one has too.
+
+    What most requests never change stands in the class: setting it costs each.
+    """
+
+    body = b""
+    disconnected = False
+    granted = 0
+    message_event = _NoEvent()
+    more_body = True
+    response_complete = False
 
     def __init__(
         self, serve: Callable[[bytes], Result], *, limit: int, keep_alive: bool
@@ -66,22 +70,6 @@ class LaneCycle:
         self.limit = limit
         self.keep_alive = keep_alive
         self.chunks: list[bytes] = []
-        self.granted = 0
-        self.body = b""
-        self.more_body = True
-        self.disconnected = False
-        self.response_complete = False
-        self.message_event = _NO_EVENT
-
-
-class _NoEvent:
-    """Stands where uvicorn keeps an asyncio.Event that nobody on the lane awaits."""
-
-    def set(self) -> None:
-        """Nobody waits."""
-
-
-_NO_EVENT = _NoEvent()
 
 
 class LaneProtocol(PatientProtocol):

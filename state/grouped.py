@@ -8,6 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+import structlog
+
 from flux_project.database import DatabaseUnavailable
 from flux_project.errors import FluxError
 from flux_project.gather import Overloaded
@@ -21,6 +23,7 @@ GROUP_BYTES_EACH = 64 << 10
 MAX_WAITING = 50_000
 ANSWER_SECONDS = 10
 
+logger = structlog.get_logger(__name__)
 Answer = Callable[[Found | FluxError], None]
 _Read = tuple[str, Answer]
 
@@ -76,17 +79,20 @@ class GroupedReads:
             self._fail(group)
             return
         found = reader.found(outcome[0])
+        self._begin()
         for read in group:
-            entity = found.get(read[0])
+            entity_id, answer = read
+            entity = found.get(entity_id)
             if entity is not None and entity.body is None:
                 self._large.append(read)
-        self._begin()
-        for entity_id, answer in group:
-            entity = found.get(entity_id)
-            if entity is None:
-                answer(EntityNotFound())
-            elif entity.body is not None:
-                answer(entity)
+                continue
+            try:
+                answer(EntityNotFound() if entity is None else entity)
+            except Exception:
+                # One request's bug must not keep the answers of its neighbours back.
+                logger.exception("answer_failed")
+        if self._large and not self._under_way:
+            self._begin()
 
     def _fail(self, group: list[_Read]) -> None:
         """Nobody waits for a database that is away: all hear of it now."""
