@@ -15,7 +15,7 @@ from events.commands import Command, Outcome
 from events.draft import Answer
 from events.grouped import GroupedCommits
 from flux_project.database import BY_KEY, Session
-from flux_project.gather import Bounds, Gatherer
+from flux_project.gather import Bounds, Gatherer, ShuttingDown
 
 BOUNDS = Bounds(group_items=5_000, group_bytes=16 << 20, waiting_bytes=64 << 20)
 
@@ -45,6 +45,8 @@ def submit(
 
     Raises Overloaded or ShuttingDown, and then `answer` is never called.
     """
+    if _thread.is_stopped:
+        raise ShuttingDown
     commits = _on_loops.get(loop)
     if commits is None:
         commits = _on_loops[loop] = GroupedCommits(loop, _thread, BOUNDS)

@@ -54,7 +54,7 @@ class GroupedCommits:
         self._bounds = bounds
         self._line = LoopConnection(
             loop,
-            name="flux committer",
+            name=ingest.COMMITTER,
             statements=[*log.STATEMENTS, *store.STATEMENTS],
             answer_seconds=pipeline.ANSWER_SECONDS,
         )
@@ -66,6 +66,7 @@ class GroupedCommits:
         self._is_asking = False
         self._is_scheduled = False
         self._careful_until = 0.0
+        self._passed_on: list[Request] = []
         self._looking_up: set[asyncio.Future[list[Outcome]]] = set()
 
     def submit(self, commands: Sequence[Command], answer: Answer, *, size: int) -> None:
@@ -73,7 +74,7 @@ class GroupedCommits:
 
         Raises Overloaded or ShuttingDown, and then `answer` is never called.
         """
-        is_large = len(commands) > MOST_COMMANDS
+        is_large = len(commands) > MOST_COMMANDS or size > self._bounds.group_bytes
         if is_large or self._loop.time() < self._careful_until:
             self._committer.submit(
                 commands, answer, size=size, items=len(commands), loop=self._loop
@@ -122,9 +123,15 @@ class GroupedCommits:
         if draft and outlook and self._may_go(draft, outlook):
             self._send(draft, outlook)
         if self._waiting and not self._is_asking:
-            self._is_asking = True
             questions = self._next_questions()
-            self._line.exchange(questions.calls(), partial(self._told, questions))
+            try:
+                calls = questions.calls()
+            except Exception:
+                logger.exception("not_asked")
+                self._give_up(questions.requests)
+                return
+            self._is_asking = True
+            self._line.exchange(calls, partial(self._told, questions))
 
     def _send(self, draft: Draft, outlook: Outlook) -> None:
         self._waiting_bytes -= draft.size
@@ -216,11 +223,14 @@ class GroupedCommits:
         self._commits -= 1
         if isinstance(outcome, list):
             # The next one first: PostgreSQL works while these are answered.
-            self._begin()
-            draft.answer(draft.group.outcomes)
+            try:
+                self._begin()
+            finally:
+                draft.answer(draft.group.outcomes)
         else:
             self._failed(draft, outcome)
             self._begin()
+        self._pass_on()
 
     def _failed(self, draft: Draft, error: psycopg.Error | DatabaseUnavailable) -> None:
         state = getattr(error, "sqlstate", None) or ""
@@ -243,20 +253,29 @@ class GroupedCommits:
         followed = draft.requests if draft is not None else []
         for request in followed:
             self._waiting_bytes -= request.size
-        for request in (*requests, *followed):
-            self._pass_on(request)
+        self._passed_on += [*requests, *followed]
+        self._pass_on()
 
-    def _pass_on(self, request: Request) -> None:
-        try:
-            self._committer.submit(
-                request.commands,
-                request.answer,
-                size=request.size,
-                items=len(request.commands),
-                loop=self._loop,
-            )
-        except FluxError as error:
-            request.tell(error)
+    def _pass_on(self) -> None:
+        """Hands over what was given up, once nothing is under way.
+
+        A commit that was sent behind a failed one expects the log to end with that
+        one's last event, which it would, if the committer stored it meanwhile.
+        """
+        if self._commits:
+            return
+        given_up, self._passed_on = self._passed_on, []
+        for request in given_up:
+            try:
+                self._committer.submit(
+                    request.commands,
+                    request.answer,
+                    size=request.size,
+                    items=len(request.commands),
+                    loop=self._loop,
+                )
+            except FluxError as error:
+                request.tell(error)
 
     def _look_up(self, draft: Draft, error: psycopg.OperationalError) -> None:
         """Finds out on a thread whether a draft was committed, then answers."""
@@ -270,14 +289,19 @@ class GroupedCommits:
                 is_ours = isinstance(failure, FluxError)
                 draft.refuse(failure if is_ours else ingest.OutcomeUnknown())  # type: ignore[arg-type]  # by is_ours
 
-        future = self._loop.run_in_executor(None, _settled, draft.group, error)
+        backend_pid = self._line.backend_pid
+        future = self._loop.run_in_executor(
+            None, _settled, draft.group, error, backend_pid
+        )
         self._looking_up.add(future)
         future.add_done_callback(found)
 
 
-def _settled(group: Group, error: psycopg.OperationalError) -> list[Outcome]:
+def _settled(
+    group: Group, error: psycopg.OperationalError, backend_pid: int
+) -> list[Outcome]:
     session = Session(name="flux look-up", extra=BY_KEY)
     try:
-        return ingest.look_up(session, group, error)
+        return ingest.look_up(session, group, error, backend_pid=backend_pid)
     finally:
         session.drop()

@@ -24,6 +24,9 @@ from flux_project.errors import FluxError, Invalid, Unavailable
 from state import store
 
 LOOK_UP_SECONDS = 5
+END_MS = 1_000
+# What a loop's committer is called in pg_stat_activity.
+COMMITTER = "flux committer"
 # What PostgreSQL blames on a value: data exceptions, integrity, program limits.
 POISON = {"22", "23", "54"}
 
@@ -192,31 +195,56 @@ def _store_now(
 
 
 def look_up(
-    session: Session, group: Group, error: psycopg.OperationalError
+    session: Session,
+    group: Group,
+    error: psycopg.OperationalError,
+    *,
+    backend_pid: int = 0,
 ) -> list[Outcome]:
     """The connection broke while committing: finds out what became of the group.
 
     Raises DatabaseUnavailable when nothing of it was stored, OutcomeUnknown.
 
     The old transaction holds the log's lock until it has ended, one way or the other;
-    with the lock in hand the proposed places tell which. An event whose id is ours is
-    nobody else's. Where all ids are the clients', another process may have stored the
-    same events in the same places, as they were sent again: then they are duplicates.
+    with the lock in hand the proposed places tell which. Where it was sent in one go,
+    its backend may not even have read that it is to take the lock: `backend_pid` names
+    it, and it is ended first. An event whose id is ours is nobody else's. Where all ids
+    are the clients', another process may have stored the same events in the same
+    places, as they were sent again: then they are duplicates.
     """
     logger.warning("commit_interrupted", first_seq=group.first_seq)
     until = time.monotonic() + LOOK_UP_SECONDS
     while True:
-        try:
-            if _is_committed(session, group):
-                is_ours = any(event.digest is None for event in group.events)
-                return group.outcomes if is_ours else _known_already(group.outcomes)
-        except (psycopg.Error, FluxError):
-            session.drop()
-        else:
+        is_committed = _verdict(session, group, backend_pid)
+        if is_committed:
+            is_ours = any(event.digest is None for event in group.events)
+            return group.outcomes if is_ours else _known_already(group.outcomes)
+        if is_committed is False:
             raise DatabaseUnavailable from error
         if time.monotonic() > until:
             raise OutcomeUnknown from error
         time.sleep(0.1)
+
+
+def _verdict(session: Session, group: Group, backend_pid: int) -> bool | None:
+    """Whether a group was committed; None while that cannot be told."""
+    try:
+        if backend_pid and not _is_gone(session, backend_pid):
+            return None
+        return _is_committed(session, group)
+    except (psycopg.Error, FluxError):
+        session.drop()
+        return None
+
+
+def _is_gone(session: Session, backend_pid: int) -> bool:
+    """Ends a committer's backend, and waits a moment for its end."""
+    rows = session.connection().execute(
+        "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
+        " WHERE pid = %s AND application_name = %s",
+        (END_MS, backend_pid, COMMITTER),
+    )
+    return all(is_gone for (is_gone,) in rows)
 
 
 def _is_committed(session: Session, group: Group) -> bool:

@@ -81,7 +81,7 @@ class Gatherer(Generic[Item, Result]):
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._is_stopped = False
+        self.is_stopped = False
 
     def submit(
         self,
@@ -97,7 +97,7 @@ class Gatherer(Generic[Item, Result]):
         Raises Overloaded or ShuttingDown, and then `answer` is never called.
         """
         with self._lock:
-            if self._is_stopped:
+            if self.is_stopped:
                 raise ShuttingDown
             waiting = self._waiting_bytes
             if waiting and waiting + size > self._bounds.waiting_bytes:
@@ -123,7 +123,7 @@ class Gatherer(Generic[Item, Result]):
     def stop(self) -> None:
         """Serves what waits, then ends the thread. Later items are refused."""
         with self._lock:
-            self._is_stopped = True
+            self.is_stopped = True
             self._queue.put(None)
         if self._thread is not None:
             self._thread.join()

@@ -66,6 +66,8 @@ class LoopConnection:
         self._answer_seconds = answer_seconds
         self._connection: Connection[TupleRow] | None = None
         self._socket = -1  # libpq forgets it when it loses the connection
+        # PostgreSQL's process at the other end of the newest connection.
+        self.backend_pid = 0
         self._is_connecting = False
         self._under_way: deque[_Exchange] = deque()
 
@@ -91,11 +93,13 @@ class LoopConnection:
 
     def _connect(self) -> Connection[TupleRow]:
         connection = connect(name=self._name, extra=BY_KEY)
-        raw = connection.pgconn
-        for statement in self._statements:
-            pipeline.refuse_failure(raw.prepare(statement.name, statement.sql))
-        raw.nonblocking = 1
-        raw.enter_pipeline_mode()
+        try:
+            pipeline.prepare(connection, self._statements)
+        except psycopg.Error as error:
+            connection.close()
+            raise DatabaseUnavailable from error
+        connection.pgconn.nonblocking = 1
+        connection.pgconn.enter_pipeline_mode()
         return connection
 
     def _connected(self, connecting: "asyncio.Future[Connection[TupleRow]]") -> None:
@@ -106,6 +110,7 @@ class LoopConnection:
             self._fail(DatabaseUnavailable())
             return
         self._connection = connecting.result()
+        self.backend_pid = self._connection.info.backend_pid
         self._socket = self._connection.pgconn.socket
         self._loop.add_reader(self._socket, self._readable)
         for exchange in list(self._under_way):
@@ -128,8 +133,12 @@ class LoopConnection:
                 # The socket takes no more now; the rest goes when it does.
                 self._loop.add_writer(self._socket, self._writable)
         except Exception as error:  # noqa: BLE001  nobody may wait for ever
-            # Later, as its caller is not prepared to hear of it now.
-            self._loop.call_soon(self._lost_since, self._connection, error)
+            # Half of it may be queued: nothing may follow on this connection, or its
+            # Sync would commit the half. They are told later, as the caller is not
+            # prepared to hear of it now.
+            failed = self._cut(error)
+            self._loop.call_soon(_finish_all, failed, _as_operational(error))
+            return
         exchange.deadline = self._loop.call_later(self._answer_seconds, self._too_late)
 
     def _writable(self) -> None:
@@ -178,32 +187,39 @@ class LoopConnection:
     def _too_late(self) -> None:
         self._lost(psycopg.OperationalError("the database did not answer in time"))
 
-    def _lost_since(self, connection: Connection[TupleRow], error: Exception) -> None:
-        if self._connection is connection:
-            self._lost(error)
-
     def _lost(self, error: Exception, *, before: Sequence[_Exchange] = ()) -> None:
         """Tells all what came of them; those `before` were over when it happened."""
+        failed = self._cut(error)
+        for exchange in before:
+            _finish(exchange, exchange.failure or exchange.results)
+        _finish_all(failed, _as_operational(error))
+
+    def _cut(self, error: Exception) -> list[_Exchange]:
+        """Ends the connection; the exchanges whose outcome nobody knows now."""
         connection, self._connection = self._connection, None
         if connection is not None:
             logger.warning("connection_lost", name=self._name, error=str(error).strip())
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             connection.close()
-        if not isinstance(error, psycopg.OperationalError):
-            error = psycopg.OperationalError(str(error))
         failed = list(self._under_way)
         self._under_way.clear()
-        for exchange in before:
-            _finish(exchange, exchange.failure or exchange.results)
-        for exchange in failed:
-            _finish(exchange, error)
+        return failed
 
     def _fail(self, error: DatabaseUnavailable) -> None:
         failed = list(self._under_way)
         self._under_way.clear()
-        for exchange in failed:
-            _finish(exchange, error)
+        _finish_all(failed, error)
+
+
+def _as_operational(error: Exception) -> psycopg.OperationalError:
+    is_one = isinstance(error, psycopg.OperationalError)
+    return error if is_one else psycopg.OperationalError(str(error))  # type: ignore[return-value]  # by is_one
+
+
+def _finish_all(exchanges: Sequence[_Exchange], outcome: Outcome) -> None:
+    for exchange in exchanges:
+        _finish(exchange, outcome)
 
 
 def _finish(exchange: _Exchange, outcome: Outcome) -> None:

@@ -92,6 +92,19 @@ def run(
         _leave(connection)
 
 
+def prepare(connection: Connection[TupleRow], statements: Sequence[Statement]) -> None:
+    """Prepares statements in one round trip, within ANSWER_SECONDS."""
+    raw = connection.pgconn
+    raw.enter_pipeline_mode()
+    try:
+        for statement in statements:
+            raw.send_prepare(statement.name, statement.sql)
+        raw.pipeline_sync()
+        list(_results(raw, ANSWER_SECONDS))
+    finally:
+        _leave(connection)
+
+
 def _results(raw: PGconn, seconds: float) -> Iterator[PGresult]:
     """The results up to the sync; raises the first failure among them at its end."""
     until = time.monotonic() + seconds

@@ -60,6 +60,8 @@ class GroupedReads:
 
     def _begin(self) -> None:
         self._is_scheduled = False
+        if self._under_way:
+            return
         if self._large:
             self._ask([self._large.popleft()], most_bytes=reader.MAX_SIZE)
         elif self._waiting:
@@ -86,11 +88,7 @@ class GroupedReads:
             if entity is not None and entity.body is None:
                 self._large.append(read)
                 continue
-            try:
-                answer(EntityNotFound() if entity is None else entity)
-            except Exception:
-                # One request's bug must not keep the answers of its neighbours back.
-                logger.exception("answer_failed")
+            _tell(answer, EntityNotFound() if entity is None else entity)
         if self._large and not self._under_way:
             self._begin()
 
@@ -100,4 +98,12 @@ class GroupedReads:
         self._large.clear()
         self._waiting.clear()
         for _, answer in failed:
-            answer(DatabaseUnavailable())
+            _tell(answer, DatabaseUnavailable())
+
+
+def _tell(answer: Answer, result: Found | FluxError) -> None:
+    try:
+        answer(result)
+    except Exception:
+        # One request's bug must not keep the answers of its neighbours back.
+        logger.exception("answer_failed")

@@ -1,7 +1,9 @@
 """Writes gathered on a loop: decided from an outlook, stored where that was right."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ from events import committer, draft, exact, grouped, ingest, log, outlook
 from events.commands import Append, Command, Outcome, Stored
 from events.group import Group
 from events.grouped import GroupedCommits
-from events.ingest import RefusedByDatabase
+from events.ingest import OutcomeUnknown, RefusedByDatabase
 from events.models import Event
 from flux_project import database
 from flux_project.database import DatabaseUnavailable
@@ -282,6 +284,49 @@ def _terminate(world: World) -> int:
         " AND datname = current_database()"
     )
     return len(rows)
+
+
+def test_a_backend_that_stands_still_leaves_the_outcome_unknown(
+    run: Run, world: World
+) -> None:
+    """It has the whole transaction before it, unread, and may yet carry it out."""
+    frozen: list[int] = []
+
+    async def work(room: Room) -> None:
+        await room.commit(append("a/x"))
+        frozen.append(room.commits._line.backend_pid)
+        os.kill(frozen[0], signal.SIGSTOP)
+        try:
+            answer = room.submit(append("a/x"))
+            await asyncio.sleep(0.1)
+            room.commits.close()
+            assert isinstance(await answer, OutcomeUnknown)
+        finally:
+            os.kill(frozen[0], signal.SIGCONT)
+        await asyncio.sleep(0.5)
+        assert await room.seqs(append("a/x")) == [2], "it was ended, and stored nothing"
+
+    run(work)
+
+
+def test_half_an_exchange_is_never_committed(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sending fails in the middle; what follows must not complete it."""
+
+    async def work(room: Room) -> None:
+        await room.commit(append("a/x"))
+        bad: Any = (log.STATEMENTS[0], ("no bytes",))
+        whole = draft.Draft.calls
+        with monkeypatch.context() as broken:
+            broken.setattr(draft.Draft, "calls", lambda one: [*whole(one)[:3], bad])
+            answers = [room.submit(append("a/x")), room.submit(append("a/new"))]
+            first, second = await asyncio.gather(*answers)
+        assert isinstance(first, DatabaseUnavailable)
+        assert seqs(second) == [2]
+
+    run(work)
+    assert world.rows("SELECT count(*) FROM events_event") == [(2,)]
 
 
 def test_while_another_holds_the_lock_for_too_long_nothing_is_stored(run: Run) -> None:
