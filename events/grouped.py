@@ -18,7 +18,7 @@ import structlog
 from psycopg.pq.abc import PGresult
 
 from events import ingest, log
-from events.commands import Append, Command, Outcome
+from events.commands import Command, Outcome
 from events.draft import Answer, Draft, Questions, Request
 from events.group import Group
 from events.outlook import Outlook
@@ -127,6 +127,7 @@ class GroupedCommits:
             try:
                 calls = questions.calls()
             except Exception:
+                # A bug: these are answered all the same, by the committer.
                 logger.exception("not_asked")
                 self._give_up(questions.requests)
                 return
@@ -159,23 +160,17 @@ class GroupedCommits:
 
     def _next_questions(self) -> Questions:
         asking: list[Request] = []
-        ids: dict[str, None] = {}
-        digests: list[bytes] = []
-        items = 0
-        while self._waiting and items < self._bounds.group_items:
+        commands: list[Command] = []
+        while self._waiting and len(commands) < self._bounds.group_items:
             request = self._waiting.popleft()
             self._waiting_bytes -= request.size
             asking.append(request)
-            items += len(request.commands)
-            for command in request.commands:
-                if isinstance(command, Append):
-                    ids[command.event.entity_id] = None
-                    if command.event.digest is not None:
-                        digests.append(command.event.digest)
+            commands += request.commands
+        ids, digests = ingest.mentioned(commands)
         outlook = self._outlook
         if outlook is not None:
             outlook.forget(ids)
-        return Questions(outlook, asking, list(ids), digests)
+        return Questions(outlook, asking, ids, digests)
 
     def _told(self, questions: Questions, outcome: looped.Outcome) -> None:
         """Decides the requests that asked, from what the database answered."""

@@ -120,7 +120,7 @@ def _read(
     before: Sequence[pipeline.Call] = (),
 ) -> None:
     """Reads all that the group is about; the lock is held, or `before` takes it."""
-    ids, digests = _mentioned(commands)
+    ids, digests = mentioned(commands)
     calls = [*before, log.HEAD, store.ask_standing(ids)]
     if digests:
         calls.append(log.ask_known(digests))
@@ -132,7 +132,8 @@ def _read(
     )
 
 
-def _mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
+def mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
+    """The entities, and the digests of client-given ids, that commands are about."""
     ids: dict[str, None] = {}
     digests: list[bytes] = []
     for command in commands:

@@ -28,8 +28,6 @@ logger = structlog.get_logger(__name__)
 Outcome = list[PGresult] | psycopg.Error | DatabaseUnavailable
 Done = Callable[[Outcome], None]
 
-_FINE = {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}
-
 
 class Refused(psycopg.Error):
     """A call failed, and with it the whole exchange; the connection is fine."""
@@ -107,7 +105,7 @@ class LoopConnection:
         error = connecting.exception()
         if error is not None:
             logger.warning("no_connection", name=self._name, error=str(error).strip())
-            self._fail(DatabaseUnavailable())
+            _finish_all(self._cut(error), DatabaseUnavailable())
             return
         self._connection = connecting.result()
         self.backend_pid = self._connection.info.backend_pid
@@ -176,7 +174,7 @@ class LoopConnection:
         status = result.status
         if status == ExecStatus.PIPELINE_SYNC:
             return True
-        if status in _FINE:
+        if status in pipeline.FINE:
             exchange.results.append(result)
         elif status != ExecStatus.PIPELINE_ABORTED and exchange.failure is None:
             cause = psycopg.errors.error_from_result(result)
@@ -194,7 +192,7 @@ class LoopConnection:
             _finish(exchange, exchange.failure or exchange.results)
         _finish_all(failed, _as_operational(error))
 
-    def _cut(self, error: Exception) -> list[_Exchange]:
+    def _cut(self, error: BaseException) -> list[_Exchange]:
         """Ends the connection; the exchanges whose outcome nobody knows now."""
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -205,11 +203,6 @@ class LoopConnection:
         failed = list(self._under_way)
         self._under_way.clear()
         return failed
-
-    def _fail(self, error: DatabaseUnavailable) -> None:
-        failed = list(self._under_way)
-        self._under_way.clear()
-        _finish_all(failed, error)
 
 
 def _as_operational(error: Exception) -> psycopg.OperationalError:

@@ -25,7 +25,7 @@ from psycopg.rows import TupleRow
 # The server ends a statement after 5 s by itself; this is for one that is gone.
 ANSWER_SECONDS = 15
 
-_FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
+FINE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 _BINARY = 1
 
 
@@ -115,7 +115,7 @@ def _results(raw: PGconn, seconds: float) -> Iterator[PGresult]:
     ):
         if result is None or result.status == ExecStatus.PIPELINE_ABORTED:
             continue
-        if result.status in _FINE:
+        if result.status in FINE:
             yield result
         else:
             failure = failure or _error(raw, result)
@@ -147,12 +147,6 @@ def _wait(raw: PGconn, until: float, *, is_writing: bool) -> None:
     if left <= 0 or not poller.poll(left * 1000):
         message = "the database did not answer in time"
         raise psycopg.OperationalError(message)
-
-
-def refuse_failure(result: PGresult) -> None:
-    """Raises the psycopg.Error that a failed result stands for."""
-    if result.status not in _FINE:
-        raise psycopg.errors.error_from_result(result)
 
 
 def _error(raw: PGconn, result: PGresult) -> psycopg.Error:
