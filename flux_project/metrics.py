@@ -1,0 +1,161 @@
+"""Everything that Flux counts and measures, by name; `GET /metrics` shows it.
+
+A counter costs about a microsecond: what happens for every request or every frame is
+counted in plain numbers (`Tally`, `Answers`) and brought into its counter once a
+second. Invariant: every label has a small, fixed set of values, never an entity, a
+namespace or a source.
+
+Several processes share one socket, so a scrape reaches any of them: `shared_metrics`
+says before this module is imported whether they count together.
+"""
+
+import threading
+from collections import defaultdict
+from typing import Protocol
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+
+FLUSH_SECONDS = 1.0
+
+_FAST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+_SLOW_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+
+# When each counter was made says nothing: some go on where another process ended.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
+REGISTRY = CollectorRegistry()
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"flux_{name}", text, labels, registry=REGISTRY)
+
+
+def _histogram(
+    name: str, text: str, buckets: tuple[float, ...], *labels: str
+) -> Histogram:
+    return Histogram(f"flux_{name}", text, labels, buckets=buckets, registry=REGISTRY)
+
+
+# The log.
+EVENTS_COMMITTED = _counter("events_committed", "Events stored in the log.")
+COMMITS = _counter("commits", "Groups committed, by who decided them.", "path")
+COMMITS_LOOP = COMMITS.labels("loop")
+COMMITS_CAREFUL = COMMITS.labels("careful")
+GROUP_EVENTS = _histogram("commit_events", "Events in one commit.", _SIZES)
+COMMIT_SECONDS = _histogram(
+    "commit_seconds", "From sending a group to its answer.", _FAST_SECONDS, "path"
+)
+COMMIT_SECONDS_LOOP = COMMIT_SECONDS.labels("loop")
+COMMIT_SECONDS_CAREFUL = COMMIT_SECONDS.labels("careful")
+COMMIT_FAILURES = _counter(
+    "commit_failures", "Groups that did not commit as they were sent.", "reason"
+)
+
+# HTTP.
+HTTP_REQUESTS = _counter(
+    "http_requests", "Requests answered.", "route", "method", "status"
+)
+HTTP_SECONDS = _histogram(
+    "http_request_seconds",
+    "From a complete request to the beginning of its answer; not those of the lane.",
+    _SLOW_SECONDS,
+    "route",
+    "method",
+)
+ERRORS = _counter("errors", "Requests refused, by the code of the answer.", "code")
+
+# The feed: what brings committed events to the listeners of a process.
+FEED_SEQ = Gauge(
+    "flux_feed_seq",
+    "Position in the log that the feeds of all processes have reached.",
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
+)
+FEED_LAG = _histogram(
+    "feed_lag_seconds",
+    "From an event's receivedAt to its hand-over to the listeners.",
+    _SLOW_SECONDS,
+)
+FEED_READS = _counter("feed_reads", "Times that the feed read from the log.")
+FEED_RECONNECTS = _counter("feed_reconnects", "Times that the feed lost its database.")
+
+# The listeners: WebSockets and Server-Sent Events.
+LISTENERS = Gauge(
+    "flux_listeners",
+    "Open connections that listen, by kind.",
+    ("kind",),
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+LISTENERS_WS = LISTENERS.labels("ws")
+LISTENERS_SSE = LISTENERS.labels("sse")
+LISTENER_ENDS = _counter("listener_ends", "Listeners that ended, by why.", "reason")
+FRAMES_SENT = _counter("frames_sent", "Frames sent to listeners.")
+CONFLATIONS = _counter("conflations", "Times that a slow listener was conflated.")
+REPLAYS = _counter("replays", "Subscriptions that caught up from the log.")
+SNAPSHOTS = _counter("snapshots", "Subscriptions that began with the state.")
+
+
+class _Flushed(Protocol):
+    def flush(self) -> None: ...
+
+
+_flushed: list[_Flushed] = []
+_lock = threading.Lock()
+
+
+class Tally:
+    """A counter for hot paths: `tally.count += n`, by one thread alone."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.count = 0
+        self._told = 0
+        self._counter = counter
+        _flushed.append(self)
+
+    def flush(self) -> None:
+        count = self.count
+        self._counter.inc(count - self._told)
+        self._told = count
+
+
+class Answers:
+    """A route's answers: `answers.by_status[200] += 1`, by one thread alone."""
+
+    def __init__(self, route: str, method: str) -> None:
+        self.by_status: dict[int, int] = defaultdict(int)
+        self._told: dict[int, int] = defaultdict(int)
+        self._of = (route, method)
+        _flushed.append(self)
+
+    def flush(self) -> None:
+        for status, count in list(self.by_status.items()):
+            told, self._told[status] = self._told[status], count
+            HTTP_REQUESTS.labels(*self._of, status_class(status)).inc(count - told)
+
+
+def status_class(status: int) -> str:
+    """`2xx` and so on: one of five."""
+    return f"{status // 100}xx"
+
+
+def flush() -> None:
+    """Brings what was counted in plain numbers into its counters. Any thread."""
+    with _lock:
+        for one in _flushed:
+            one.flush()
+
+
+def committed(*, events: int, seconds: float, is_careful: bool) -> None:
+    """A group was committed, by the committer's thread or on the loop."""
+    (COMMITS_CAREFUL if is_careful else COMMITS_LOOP).inc()
+    (COMMIT_SECONDS_CAREFUL if is_careful else COMMIT_SECONDS_LOOP).observe(seconds)
+    if events:
+        EVENTS_COMMITTED.inc(events)
+        GROUP_EVENTS.observe(events)
