@@ -4,6 +4,7 @@ Invariant: a command is complete and checked; whether it applies is decided unde
 log's lock, where it sees what the commands before it in its group did.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -54,3 +55,15 @@ class Deleted(Struct, frozen=True, gc=False):
 
 Command = Append | Delete | DeleteMatching
 Outcome = Stored | Deleted | FluxError
+
+
+def stored(outcomes: Iterable[Outcome]) -> int:
+    """How many events they added to the log."""
+    return sum(
+        [
+            outcome.count if isinstance(outcome, Deleted) else 1
+            for outcome in outcomes
+            if isinstance(outcome, Deleted)
+            or (isinstance(outcome, Stored) and not outcome.is_duplicate)
+        ]
+    )

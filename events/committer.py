@@ -8,13 +8,16 @@ commit together.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from events import ingest
-from events.commands import Command, Outcome
+from events.commands import Command, Outcome, stored
 from events.draft import Answer
 from events.grouped import GroupedCommits
+from flux_project import metrics
 from flux_project.database import BY_KEY, Session
+from flux_project.errors import FluxError
 from flux_project.gather import Bounds, Gatherer, ShuttingDown
 
 BOUNDS = Bounds(group_items=5_000, group_bytes=16 << 20, waiting_bytes=64 << 20)
@@ -24,8 +27,21 @@ _session = Session(name="flux careful committer", extra=BY_KEY)
 
 def _serve(requests: Sequence[Sequence[Command]]) -> list[list[Outcome]]:
     commands = [command for request in requests for command in request]
-    outcomes = iter(ingest.commit_group(_session, commands))
+    outcomes = iter(_commit(commands))
     return [[next(outcomes) for _ in request] for request in requests]
+
+
+def _commit(commands: Sequence[Command]) -> list[Outcome]:
+    begun = time.perf_counter()
+    try:
+        outcomes = ingest.commit_group(_session, commands)
+    except Exception as error:
+        code = error.code if isinstance(error, FluxError) else FluxError.code
+        metrics.COMMIT_FAILURES.labels(code).inc()
+        raise
+    seconds = time.perf_counter() - begun
+    metrics.committed(events=stored(outcomes), seconds=seconds, is_careful=True)
+    return outcomes
 
 
 _thread: Gatherer[Sequence[Command], list[Outcome]] = Gatherer(

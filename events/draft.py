@@ -43,6 +43,8 @@ class Request(Struct):
 class Draft:
     """A group and the requests whose commands it is made of, in order."""
 
+    sent_at = 0.0  # by the loop's clock
+
     def __init__(self, outlook: Outlook) -> None:
         self.head = outlook.head
         self.group: Group = outlook.group()

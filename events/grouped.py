@@ -18,14 +18,14 @@ import structlog
 from psycopg.pq.abc import PGresult
 
 from events import ingest, log
-from events.commands import Command, Outcome
+from events.commands import Command, Outcome, stored
 from events.draft import Answer, Draft, Questions, Request
 from events.group import Group
 from events.outlook import Outlook
-from flux_project import looped, pipeline
+from flux_project import bugs, looped, metrics, pipeline
 from flux_project.database import BY_KEY, DatabaseUnavailable, Session
 from flux_project.errors import FluxError
-from flux_project.gather import Bounds, Gatherer, Overloaded, internal_error
+from flux_project.gather import Bounds, Gatherer, Overloaded
 from flux_project.looped import LoopConnection, Refused
 from state import store
 
@@ -33,6 +33,9 @@ from state import store
 MOST_COMMANDS = 2_000
 # After another process has written, reading first is cheaper than guessing wrong.
 CAREFUL_SECONDS = 0.1
+
+# Why a commit failed, where that is no error: another process has written meanwhile.
+OUTDATED = "outdated"
 
 logger = structlog.get_logger(__name__)
 
@@ -142,9 +145,10 @@ class GroupedCommits:
         except Exception:  # noqa: BLE001  a bug must be answered
             self._draft = None
             self._give_up([])
-            draft.refuse(internal_error())
+            draft.refuse(bugs.of_group())
             return
         self._commits += 1
+        draft.sent_at = self._loop.time()
         self._draft = Draft(outlook)
         self._line.exchange(calls, partial(self._committed, draft))
 
@@ -221,6 +225,8 @@ class GroupedCommits:
             try:
                 self._begin()
             finally:
+                seconds = self._loop.time() - draft.sent_at
+                metrics.committed(events=len(draft.group.events), seconds=seconds)
                 draft.answer(draft.group.outcomes)
         else:
             self._failed(draft, outcome)
@@ -232,8 +238,12 @@ class GroupedCommits:
         if isinstance(error, Refused) and (
             state == log.OTHERWISE or state[:2] in ingest.POISON
         ):
+            is_outdated = state == log.OTHERWISE
+            reason = OUTDATED if is_outdated else ingest.RefusedByDatabase.code
+            metrics.COMMIT_FAILURES.labels(reason).inc()
             self._give_up(draft.requests)
             return
+        metrics.COMMIT_FAILURES.labels(DatabaseUnavailable.code).inc()
         logger.warning("commit_failed", sqlstate=state, error=str(error).strip())
         self._give_up([])
         if isinstance(error, psycopg.OperationalError) and draft.group.events:
@@ -279,6 +289,7 @@ class GroupedCommits:
             self._looking_up.discard(future)
             failure = future.exception()
             if failure is None:
+                metrics.EVENTS_COMMITTED.inc(stored(future.result()))
                 draft.answer(future.result())
             else:
                 is_ours = isinstance(failure, FluxError)

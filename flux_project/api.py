@@ -4,10 +4,8 @@ Invariant: under /api every answer is JSON, and every error has the one shape (Â
 whoever raises it: Flux, DRF, Django or a bug.
 """
 
-import uuid
 from typing import Any, cast
 
-import structlog
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from events import committer
-from flux_project import pool
+from flux_project import bugs, pool
 from flux_project.errors import (
     FluxError,
     Forbidden,
@@ -29,8 +27,6 @@ from flux_project.errors import (
 )
 from flux_project.reply import Read, Reply, Write, refusal
 from state import reader
-
-logger = structlog.get_logger(__name__)
 
 
 class UnknownRoute(NotFound):
@@ -132,13 +128,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
         return respond(refusal(Invalid("Django refused this request as malformed.")))
     if isinstance(error, exceptions.NotAcceptable):
         return respond(refusal(NotAcceptable()))
-    return respond(refusal(_bug(error)))
-
-
-def _bug(error: BaseException | None) -> FluxError:
-    reference = uuid.uuid4().hex[:12]
-    logger.error("bug", reference=reference, exc_info=error)
-    return FluxError(f"Something went wrong here; reference {reference}.")
+    return respond(refusal(bugs.of_request(error)))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -150,7 +140,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's hook for bugs outside of DRF."""
-    error = _bug(None)
+    error = bugs.of_request()
     if request.path.startswith("/api"):
         return respond(refusal(error))
     return render(request, "500.html", {"message": error.message}, status=500)

@@ -11,8 +11,9 @@ _django = get_asgi_application()
 
 from flux_project import services  # noqa: E402  needs the apps that Django just loaded
 from flux_project.gate import Application, Gate, Receive, Scope, Send  # noqa: E402  likewise
+from flux_project.observed import Observed  # noqa: E402  likewise
 
-_gate = Gate(cast(Application, _django))
+_gate = Observed(Gate(cast(Application, _django)))
 _is_started = False
 
 

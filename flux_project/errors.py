@@ -28,6 +28,14 @@ class FluxError(Exception):
         super().__init__(self.message)
 
 
+class InternalError(FluxError):
+    """Something went wrong here."""
+
+    def __init__(self, reference: str) -> None:
+        self.reference = reference
+        super().__init__(f"Something went wrong here; reference {reference}.")
+
+
 class Invalid(FluxError):
     """The request is malformed."""
 

@@ -7,7 +7,6 @@ result or with an error.
 
 import asyncio
 import threading
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 from msgspec import Struct
 
+from flux_project import bugs
 from flux_project.errors import FluxError, Unavailable
 
 Item = TypeVar("Item")
@@ -45,13 +45,6 @@ class Bounds:
     group_items: int
     group_bytes: int
     waiting_bytes: int
-
-
-def internal_error(**context: object) -> FluxError:
-    """Logs the exception being handled; the answer names where it stands in the log."""
-    reference = uuid.uuid4().hex[:12]
-    logger.exception("group_failed", reference=reference, **context)
-    return FluxError(f"Something went wrong here; reference {reference}.")
 
 
 class _Waiting(Struct, Generic[Item, Result], frozen=True):
@@ -135,7 +128,7 @@ class Gatherer(Generic[Item, Result]):
             except FluxError as error:
                 results = [error] * len(group)
             except Exception:  # noqa: BLE001  the thread must outlive any bug
-                results = [internal_error(gatherer=self.name)] * len(group)
+                results = [bugs.of_group(gatherer=self.name)] * len(group)
             self._answer(group, results)
 
     def _take(self) -> list[_Waiting[Item, Result]]:

@@ -10,19 +10,24 @@ lane answers, Django would answer too.
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
-
-import structlog
 
 from events import committer
 from events import endpoints as event_endpoints
 from flux_project import bodies, httpform
 from flux_project.errors import FluxError, Invalid
 from flux_project.gate import policy
-from flux_project.reply import Read, Reply, Write, refusal
+from flux_project.lane_cycle import (
+    Asked,
+    BatchCycle,
+    LaneCycle,
+    PublishCycle,
+    ReadCycle,
+    Result,
+)
+from flux_project.reply import Read, Reply
 from flux_project.wire import PatientProtocol
 from namespaces import config
 from state import endpoints as state_endpoints
@@ -33,43 +38,12 @@ ENTITY_PATH = b"/api/state/entities/"
 # that they do not hold up everybody else's requests.
 THREAD_BYTES = 128 << 7
 _MAX_KNOWN_HOSTS = 1_000
-
-logger = structlog.get_logger(__name__)
-Result = Reply | Write | Read
+_FIRST_ERROR = 400
 
 # Headers whose requests need what only the full stack does.
 _UNUSUAL = frozenset(
     {b"origin", b"expect", b"upgrade", b"access-control-request-method"}
 )
-
-
-class _NoEvent:
-    """Stands where uvicorn keeps an asyncio.Event that nobody on the lane awaits."""
-
-    def set(self) -> None:
-        """Nobody waits."""
-
-
-class LaneCycle:
-    """One request on the lane. What uvicorn asks of its own cycle, this one has too.
-
-    What most requests never change stands in the class: setting it costs each.
-    """
-
-    body = b""
-    disconnected = False
-    granted = 0
-    message_event = _NoEvent()
-    more_body = True
-    response_complete = False
-
-    def __init__(
-        self, serve: Callable[[bytes], Result], *, limit: int, keep_alive: bool
-    ) -> None:
-        self.serve = serve
-        self.limit = limit
-        self.keep_alive = keep_alive
-        self.chunks: list[bytes] = []
 
 
 class LaneProtocol(PatientProtocol):
@@ -100,12 +74,12 @@ class LaneProtocol(PatientProtocol):
         method, url = self.parser.get_method(), self.url
         keep_alive = self.parser.should_keep_alive()
         if method == b"POST":
-            cycle = _publishing(url, keep_alive=keep_alive)
+            cycle = _publishing((url, headers), keep_alive=keep_alive)
             announced = int(headers.get(b"content-length", b"0"))
             # The full stack refuses what says that it is too large, before reading it.
             return None if cycle is None or announced > cycle.limit else cycle
         if method == b"GET" and url.startswith(ENTITY_PATH):
-            return _reading(url, headers.get(b"if-none-match"), keep_alive=keep_alive)
+            return _reading((url, headers), keep_alive=keep_alive)
         return None
 
     def _is_known_host(self, host: bytes) -> bool:
@@ -127,12 +101,12 @@ class LaneProtocol(PatientProtocol):
         elif not cycle.response_complete:
             size = cycle.granted + len(body)
             if size > cycle.limit:
-                self._finish(cycle, refusal(bodies.too_large(cycle.limit)))
+                self._finish(cycle, cycle.refuse(bodies.too_large(cycle.limit)))
                 return
             try:
                 bodies.budget.take(len(body))
             except FluxError as error:
-                self._finish(cycle, refusal(error))
+                self._finish(cycle, cycle.refuse(error))
                 return
             cycle.granted = size
             cycle.chunks.append(body)
@@ -163,7 +137,7 @@ class LaneProtocol(PatientProtocol):
         try:
             result = cycle.serve(body)
         except Exception:  # noqa: BLE001  a bug must be answered, not lose the client
-            result = refusal(_bug())
+            result = cycle.refuse()
         self._settle(cycle, result)
 
     def _serve_on_thread(self, cycle: LaneCycle, body: bytes) -> None:
@@ -171,7 +145,7 @@ class LaneProtocol(PatientProtocol):
             try:
                 result = future.result()
             except Exception:  # noqa: BLE001  a bug must be answered
-                result = refusal(_bug())
+                result = cycle.refuse()
             self._settle(cycle, result)
 
         self.loop.run_in_executor(None, cycle.serve, body).add_done_callback(done)
@@ -188,7 +162,7 @@ class LaneProtocol(PatientProtocol):
                 answer = _WriteAnswer(self, cycle, result.render)
                 committer.submit(self.loop, result.commands, answer, size=result.size)
         except FluxError as error:
-            self._finish(cycle, refusal(error))
+            self._finish(cycle, cycle.refuse(error))
 
     def _reads(self) -> GroupedReads:
         reads = self.reads.get(self.loop)
@@ -206,6 +180,9 @@ class LaneProtocol(PatientProtocol):
         if cycle.response_complete or cycle.disconnected:
             return
         cycle.response_complete = True
+        cycle.answers[reply.status] += 1
+        if reply.status >= _FIRST_ERROR:
+            reply = cycle.identify(reply)
         self.transport.write(httpform.http(reply, keep_alive=cycle.keep_alive))
         if not cycle.keep_alive:
             if cycle.more_body:
@@ -239,7 +216,7 @@ class _Answer:
         try:
             reply = self.render(found)
         except Exception:  # noqa: BLE001  a bug must be answered
-            reply = refusal(_bug())
+            reply = self.cycle.refuse()
         self.protocol._finish(self.cycle, reply)
 
 
@@ -250,7 +227,7 @@ class _WriteAnswer(_Answer):
 
     def __call__(self, found: Any) -> None:
         if isinstance(found, FluxError):
-            self.protocol._finish(self.cycle, refusal(found))
+            self.protocol._finish(self.cycle, self.cycle.refuse(found))
         else:
             super().__call__(found)
 
@@ -262,21 +239,21 @@ def _plain(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
     return found if is_usual else None
 
 
-def _publishing(url: bytes, *, keep_alive: bool) -> LaneCycle | None:
+def _publishing(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:
+    url, _ = asked
     if url == b"/api/events":
         limit = config.current().body_size_limit_single_bytes
-        return LaneCycle(event_endpoints.publish, limit=limit, keep_alive=keep_alive)
+        serve = event_endpoints.publish
+        return PublishCycle(asked, serve, limit=limit, keep_alive=keep_alive)
     if url == b"/api/events/batch":
         limit = config.current().body_size_limit_batch_bytes
-        return LaneCycle(
-            event_endpoints.publish_batch, limit=limit, keep_alive=keep_alive
-        )
+        serve = event_endpoints.publish_batch
+        return BatchCycle(asked, serve, limit=limit, keep_alive=keep_alive)
     return None
 
 
-def _reading(
-    url: bytes, if_none_match: bytes | None, *, keep_alive: bool
-) -> LaneCycle | None:
+def _reading(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:
+    url, headers = asked
     path = url[len(ENTITY_PATH) :]
     if not path or b"?" in path or b"#" in path:
         return None
@@ -284,15 +261,10 @@ def _reading(
         entity_id = (unquote_to_bytes(path) if b"%" in path else path).decode()
     except UnicodeDecodeError:
         return None
+    if_none_match = headers.get(b"if-none-match")
     tag = None if if_none_match is None else if_none_match.decode("latin-1")
 
     def serve(_: bytes) -> Result:
         return state_endpoints.get_entity(entity_id, if_none_match=tag)
 
-    return LaneCycle(serve, limit=bodies.OTHER_BODY_BYTES, keep_alive=keep_alive)
-
-
-def _bug() -> FluxError:
-    reference = uuid.uuid4().hex[:12]
-    logger.exception("bug", reference=reference)
-    return FluxError(f"Something went wrong here; reference {reference}.")
+    return ReadCycle(asked, serve, limit=bodies.OTHER_BODY_BYTES, keep_alive=keep_alive)

@@ -11,9 +11,19 @@ import structlog
 QUIET = ("asyncio", "daphne", "django.request", "psycopg.pool", "uvicorn.error")
 
 
+_JSON: list[structlog.typing.Processor] = [
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(),
+]
+
+
 def configure(options: Mapping[str, Any]) -> None:
-    """Django calls this with `settings.LOGGING`; `level` is a standard level's name."""
+    """Django calls this with `settings.LOGGING`.
+
+    level: a standard level's name. format: `console`, or `json` for one object a line.
+    """
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -23,7 +33,11 @@ def configure(options: Mapping[str, Any]) -> None:
         ),
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -32,7 +46,9 @@ def configure(options: Mapping[str, Any]) -> None:
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"flux": {"()": lambda: _formatter(shared)}},
+            "formatters": {
+                "flux": {"()": lambda: _formatter(shared, options["format"])}
+            },
             "handlers": {
                 "stderr": {"class": "logging.StreamHandler", "formatter": "flux"}
             },
@@ -43,13 +59,21 @@ def configure(options: Mapping[str, Any]) -> None:
 
 
 def _formatter(
-    shared: list[structlog.typing.Processor],
+    shared: list[structlog.typing.Processor], format_name: str
 ) -> structlog.stdlib.ProcessorFormatter:
-    terminal = sys.stderr.isatty()
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0),
+            *(_JSON if format_name == "json" else [_console()]),
         ],
+    )
+
+
+def _console() -> structlog.typing.Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        pad_event_to=0,
+        # The default shows local variables too: bodies, headers, tokens.
+        exception_formatter=structlog.dev.plain_traceback,
     )

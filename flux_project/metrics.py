@@ -5,12 +5,14 @@ counted in plain numbers (`Tally`, `Answers`) and brought into its counter once 
 second. Invariant: every label has a small, fixed set of values, never an entity, a
 namespace or a source.
 
-Several processes share one socket, so a scrape reaches any of them: `shared_metrics`
-says before this module is imported whether they count together.
+Several processes share one socket, so a scrape reaches any of them:
+flux_project.shared_metrics, if it comes first, has them count together.
 """
 
+import re
 import threading
 from collections import defaultdict
+from functools import cache
 from typing import Protocol
 
 from prometheus_client import (
@@ -20,6 +22,9 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+from prometheus_client.exposition import choose_encoder
+
+from flux_project import shared_metrics
 
 FLUSH_SECONDS = 1.0
 
@@ -49,7 +54,10 @@ COMMITS_LOOP = COMMITS.labels("loop")
 COMMITS_CAREFUL = COMMITS.labels("careful")
 GROUP_EVENTS = _histogram("commit_events", "Events in one commit.", _SIZES)
 COMMIT_SECONDS = _histogram(
-    "commit_seconds", "From sending a group to its answer.", _FAST_SECONDS, "path"
+    "commit_seconds",
+    "From sending a group to its answer; a careful one is read before it is written.",
+    _FAST_SECONDS,
+    "path",
 )
 COMMIT_SECONDS_LOOP = COMMIT_SECONDS.labels("loop")
 COMMIT_SECONDS_CAREFUL = COMMIT_SECONDS.labels("careful")
@@ -140,6 +148,12 @@ class Answers:
             HTTP_REQUESTS.labels(*self._of, status_class(status)).inc(count - told)
 
 
+@cache
+def route(pattern: str) -> str:
+    """A route of Django's as the documents write it, beginning with a slash."""
+    return "/" + re.sub(r"\(\?P<(\w+)>.*", r"{\1}", pattern.lstrip("^"))
+
+
 def status_class(status: int) -> str:
     """`2xx` and so on: one of five."""
     return f"{status // 100}xx"
@@ -152,10 +166,18 @@ def flush() -> None:
             one.flush()
 
 
-def committed(*, events: int, seconds: float, is_careful: bool) -> None:
+def committed(*, events: int, seconds: float, is_careful: bool = False) -> None:
     """A group was committed, by the committer's thread or on the loop."""
     (COMMITS_CAREFUL if is_careful else COMMITS_LOOP).inc()
     (COMMIT_SECONDS_CAREFUL if is_careful else COMMIT_SECONDS_LOOP).observe(seconds)
     if events:
         EVENTS_COMMITTED.inc(events)
         GROUP_EVENTS.observe(events)
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """All metrics as text, and its content type: the one of the formats that a header
+    Accept names. What other processes counted in plain numbers is a second old."""
+    flush()
+    encode, content_type = choose_encoder(accept)
+    return encode(shared_metrics.registry() or REGISTRY), content_type

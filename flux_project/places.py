@@ -128,6 +128,17 @@ def make_private(path: Path, *, owner: int, group: int) -> None:
         raise CannotStart(message)
 
 
+def make_empty(path: Path) -> None:
+    """Make a directory of ours, or take the files out of it."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        for file in path.iterdir():
+            file.unlink()
+    except OSError as error:
+        message = f"Cannot empty the directory {path}: {error.strerror}."
+        raise CannotStart(message) from None
+
+
 def lock(data_dir: Path, *, sleep: Callable[[float], None] = time.sleep) -> IO[str]:
     """Hold the data directory until the answer is closed or this process ends."""
     path = data_dir / LOCK_NAME

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from flux_project.errors import FluxError
+from flux_project import bugs, metrics
+from flux_project.errors import FluxError, InternalError
 
 encode = msgspec.json.Encoder().encode
 
@@ -46,7 +47,10 @@ def ok(value: object) -> Reply:
 
 
 def refusal(error: FluxError) -> Reply:
-    """The one shape of every error (contract §0)."""
+    """The one shape of every error (contract §0), counted by its code."""
+    metrics.ERRORS.labels(error.code).inc()
+    if isinstance(error, InternalError):
+        error = bugs.shared(error)
     headers: tuple[tuple[str, str], ...] = ()
     if error.status == 401:
         headers = (("WWW-Authenticate", "Bearer"),)

@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from events import committer
+from flux_project import metrics
 from flux_project.background import Repeater
 from flux_project.database import Session
 from namespaces import config
@@ -32,6 +33,9 @@ def start() -> None:
         _repeaters.append(
             _loop("flux-directory", directory.ROUND_SECONDS, directory.refresh)
         )
+        _repeaters.append(
+            Repeater("flux-metrics", metrics.FLUSH_SECONDS, metrics.flush)
+        )
     for repeater in _repeaters:
         repeater.start()
 
@@ -41,6 +45,7 @@ def stop() -> None:
     for repeater in _repeaters:
         repeater.stop()
     committer.stop()
+    metrics.flush()
 
 
 def _loop(

@@ -25,6 +25,10 @@ FLUX_LANE = env.boolean("FLUX_LANE", default=True)
 FLUX_LOG_LEVEL = env.choice(
     "FLUX_LOG_LEVEL", default="info", options=("debug", "info", "warning", "error")
 )
+FLUX_LOG_FORMAT = env.choice(
+    "FLUX_LOG_FORMAT", default="console", options=("console", "json")
+)
+FLUX_METRICS_TOKEN = env.text("FLUX_METRICS_TOKEN")
 FLUX_ALLOWED_ORIGINS = env.origins("FLUX_ALLOWED_ORIGINS")
 FLUX_ALLOWED_HOSTS = env.hosts("FLUX_ALLOWED_HOSTS")
 FLUX_AUTH_ENABLED = env.boolean("FLUX_AUTH_ENABLED", default=False)
@@ -66,7 +70,7 @@ DATABASES["default"]["OPTIONS"]["pool"] = {
 }
 
 LOGGING_CONFIG = "flux_project.logs.configure"
-LOGGING = {"level": FLUX_LOG_LEVEL}
+LOGGING = {"level": FLUX_LOG_LEVEL, "format": FLUX_LOG_FORMAT}
 
 INSTALLED_APPS = [
     "daphne",
@@ -95,6 +99,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "flux_project.observed.note_route",
     # Last: it is synchronous, so Django runs all of these in one thread instead of
     # going to one for each (measured: 1.5 ms of CPU a request instead of 1.9).
     "flux_project.assets.AssetMiddleware",

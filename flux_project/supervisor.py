@@ -11,7 +11,15 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 
-from flux_project import credentials, embedded, env, listener, places, preparation
+from flux_project import (
+    credentials,
+    embedded,
+    env,
+    listener,
+    places,
+    preparation,
+    shared_metrics,
+)
 from flux_project.sentences import CannotStart
 from flux_project.stopping import Stop, Wish
 from flux_project.workers import Worker
@@ -62,6 +70,7 @@ class Supervisor:
         if settings.FLUX_EMBEDDED:
             self._start_postgres()
         self._new_admin = self._prepare()
+        places.make_empty(shared_metrics.directory(settings.FLUX_DATA_DIR))
         self._workers = [
             Worker(number, listening) for number in range(1, settings.FLUX_WORKERS + 1)
         ]

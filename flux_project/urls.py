@@ -17,6 +17,7 @@ _ENTITY = r"^api/state/entities/(?P<entity_id>(?s:.+))\Z"
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("metrics", views.MetricsViewSet.as_view({"get": "retrieve"})),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("api/health", views.HealthViewSet.as_view({"get": "retrieve"})),

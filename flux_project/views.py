@@ -1,4 +1,4 @@
-"""Health, and the first page a person sees."""
+"""Health and metrics, and the first page a person sees."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -7,9 +7,21 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from flux_project import api, health, openapi, pool
+from flux_project import api, health, metrics, openapi, pool
 from flux_project.errors import Unavailable
 from flux_project.reply import ok
+from namespaces import access
+
+
+class MetricsViewSet(api.Endpoint):
+    """What Prometheus reads; it needs no database."""
+
+    @extend_schema(exclude=True)
+    def retrieve(self, request: Request) -> HttpResponse:
+        authorization = request.headers.get("Authorization")
+        access.require_metrics(authorization, token=settings.FLUX_METRICS_TOKEN)
+        text, content_type = metrics.exposition(request.headers.get("Accept", ""))
+        return HttpResponse(text, content_type=content_type)
 
 
 class HealthViewSet(api.Endpoint):

@@ -10,10 +10,13 @@ import socket
 import sys
 
 import django
+import structlog
 import uvicorn
 from django.conf import settings
 
-from flux_project import processes
+from flux_project import processes, shared_metrics
+
+log = structlog.get_logger("flux.web")
 
 GRACE_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
@@ -73,16 +76,30 @@ def configuration() -> uvicorn.Config:
     )
 
 
+def _share_metrics(number: int | None) -> OSError | None:
+    """Before anything that counts is imported, and so before there is a log to tell."""
+    try:
+        if number is not None:
+            shared_metrics.join(settings.FLUX_DATA_DIR, number)
+    except OSError as error:
+        return error
+    return None
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--socket", type=int, required=True)
     arguments.add_argument("--ready", type=int)
     arguments.add_argument("--parent", type=int, required=True)
+    arguments.add_argument("--worker", type=int)
     given = arguments.parse_args()
     processes.die_with_parent(given.parent)
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
+    fault = _share_metrics(given.worker)
     django.setup()
+    if fault is not None:
+        log.warning("this worker counts for itself alone", error=str(fault))
     worker = Worker(configuration(), given.ready)
     worker.run(sockets=[socket.socket(fileno=given.socket)])
     if not worker.started:

@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 
 import structlog
+from django.conf import settings
+
+from flux_project import shared_metrics
 
 log = structlog.get_logger("flux.workers")
 
@@ -63,7 +66,7 @@ class Worker:
         os.set_blocking(self._ready, False)
         command = [sys.executable, "-m", "flux_project.web"]
         command += ["--socket", str(listening), "--ready", str(told)]
-        command += ["--parent", str(os.getpid())]
+        command += ["--parent", str(os.getpid()), "--worker", str(self._number)]
         self._process = subprocess.Popen(  # noqa: S603  ourselves
             command,
             cwd=PROJECT,
@@ -97,6 +100,7 @@ class Worker:
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         self._process = None
         self._forget_pipe()
+        shared_metrics.leave(settings.FLUX_DATA_DIR, self._number)
 
     def _forget_pipe(self) -> None:
         if self._ready is not None:

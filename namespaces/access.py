@@ -14,6 +14,12 @@ class AdminDisabled(Forbidden):
     code = "admin_disabled"
 
 
+class MetricsTokenRequired(Unauthenticated):
+    """This needs the header Authorization: Bearer <the server's FLUX_METRICS_TOKEN>."""
+
+    code = "metrics_token_required"
+
+
 class AdminTokenRequired(Unauthenticated):
     """This needs the header Authorization: Bearer <the server's FLUX_ADMIN_TOKEN>."""
 
@@ -33,6 +39,16 @@ def require_admin(authorization: str | None, *, admin_token: str) -> None:
     """Raises unless the header carries the server's admin token."""
     if not admin_token:
         raise AdminDisabled
-    given = bearer(authorization) or ""
-    if not hmac.compare_digest(given.encode(), admin_token.encode()):
+    if not _carries(authorization, admin_token):
         raise AdminTokenRequired
+
+
+def require_metrics(authorization: str | None, *, token: str) -> None:
+    """Raises unless the header carries the token of metrics; without one all may."""
+    if token and not _carries(authorization, token):
+        raise MetricsTokenRequired
+
+
+def _carries(authorization: str | None, token: str) -> bool:
+    given = bearer(authorization) or ""
+    return hmac.compare_digest(given.encode(), token.encode())

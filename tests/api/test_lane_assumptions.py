@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from flux_project.lane import LaneCycle
+from flux_project.lane_cycle import LaneCycle, PublishCycle
 from flux_project.reply import Reply
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,8 @@ def test_uvicorn_has_what_the_lane_uses() -> None:
 
 
 def _cycle() -> LaneCycle:
-    return LaneCycle(lambda _: Reply(200, b""), limit=1, keep_alive=True)
+    asked = b"/api/events", {b"host": b"localhost"}
+    return PublishCycle(asked, lambda _: Reply(200, b""), limit=1, keep_alive=True)
 
 
 def test_a_cycle_of_the_lane_has_what_uvicorn_asks_of_its_own() -> None:
