@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from msgspec import Struct
+from psycopg.pq.abc import PGresult
 
 from events import log
+from events.announce import Committed
 from events.commands import Command, Outcome
 from events.group import Group
 from events.outlook import Outlook
@@ -86,6 +88,13 @@ class Draft:
     def calls(self) -> list[Call]:
         """The whole transaction."""
         return [log.LOCK, log.expect(self.head), *self.group.writes()]
+
+    def committed(self, answers: Sequence[PGresult]) -> Committed | None:
+        """What the calls have stored, by their answers; None when it is nothing."""
+        events = self.group.events
+        if not events:
+            return None
+        return Committed(self.group.first_seq, log.recorded_at(answers[2]), events)
 
 
 class Questions(Struct):

@@ -40,18 +40,37 @@ def _published(outcomes: Sequence[Outcome]) -> Reply:
 def publish_batch(body: bytes) -> Reply | Write:
     """`POST /api/events/batch`: many events; a bad one fails alone."""
     try:
-        items = [_allowed(item) for item in envelope.parse_batch(body)]
+        items = read_batch(body)
     except FluxError as error:
         return refusal(error)
-    commands = [Append(item) for item in items if isinstance(item, Event)]
 
     def render(outcomes: Sequence[Outcome]) -> Reply:
-        stored = iter(outcomes)
-        return _batch_reply(
-            [next(stored) if isinstance(item, Event) else item for item in items]
-        )
+        return _batch_reply(_placed(items, outcomes))
 
+    commands = appends(items)
     return Write(commands, len(body), render) if commands else render(())
+
+
+def read_batch(body: bytes) -> list[Event | FluxError]:
+    """The events of a batch, or the error that each gets. Raises Invalid for all."""
+    return [_allowed(item) for item in envelope.parse_batch(body)]
+
+
+def appends(items: Sequence[Event | FluxError]) -> list[Append]:
+    """What the committer is asked for."""
+    return [Append(item) for item in items if isinstance(item, Event)]
+
+
+def results(items: Sequence[Event | FluxError], outcomes: Sequence[Outcome]) -> bytes:
+    """What became of each item, as the list in a batch's answer."""
+    return encode([_item(outcome) for outcome in _placed(items, outcomes)])
+
+
+def _placed(
+    items: Sequence[Event | FluxError], outcomes: Sequence[Outcome]
+) -> list[Outcome]:
+    stored = iter(outcomes)
+    return [next(stored) if isinstance(item, Event) else item for item in items]
 
 
 def _allowed(item: Event | FluxError) -> Event | FluxError:

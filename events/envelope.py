@@ -99,6 +99,14 @@ _raw_batch = msgspec.json.Decoder(_RawBatch)
 _raw_list = msgspec.json.Decoder(list[Raw])
 
 
+def effect_of(payload: bytes) -> tuple[bytes, tuple[str, ...], bool]:
+    """What a stored payload does: (properties, unset, whether it is a tombstone)."""
+    decoded = _payload.decode(payload)
+    properties, unset = bytes(decoded.properties), decoded.unset or ()
+    is_tombstone = _is_tombstone(properties, len(unset))
+    return properties, tuple(dict.fromkeys(unset)), is_tombstone
+
+
 def properties_of(text: bytes) -> dict[str, Raw]:
     """The properties' JSON text as a dict of raw JSON values; the last key wins."""
     return _properties.decode(text)

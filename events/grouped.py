@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from psycopg.pq.abc import PGresult
 
-from events import ingest, log
+from events import announce, ingest, log
 from events.commands import Command, Outcome, stored
 from events.draft import Answer, Draft, Questions, Request
 from events.group import Group
@@ -228,10 +228,16 @@ class GroupedCommits:
                 seconds = self._loop.time() - draft.sent_at
                 metrics.committed(events=len(draft.group.events), seconds=seconds)
                 draft.answer(draft.group.outcomes)
+                self._announce(draft, outcome)
         else:
             self._failed(draft, outcome)
             self._begin()
         self._pass_on()
+
+    def _announce(self, draft: Draft, answers: Sequence[PGresult]) -> None:
+        committed = draft.committed(answers)
+        if committed is not None:
+            announce.tell(self._loop, committed)
 
     def _failed(self, draft: Draft, error: psycopg.Error | DatabaseUnavailable) -> None:
         state = getattr(error, "sqlstate", None) or ""

@@ -102,11 +102,11 @@ def _attempt(
     _read(connection, group, commands, before=(pipeline.BEGIN, log.LOCK))
     outcomes = [group.decide(connection, command) for command in commands]
     if also is not None:
-        pipeline.run(connection, group.writes())
+        pipeline.run(connection, _writes(group))
         also(connection)
         pipeline.run(connection, [pipeline.COMMIT])
     elif group.events:
-        pipeline.run(connection, [*group.writes(), pipeline.COMMIT])
+        pipeline.run(connection, [*_writes(group), pipeline.COMMIT])
     else:
         pipeline.run(connection, [pipeline.ROLLBACK])
     return outcomes
@@ -191,8 +191,13 @@ def _store_now(
     group = Group()
     _read(connection, group, commands)
     outcomes = [group.decide(connection, command) for command in commands]
-    pipeline.run(connection, group.writes())
+    pipeline.run(connection, _writes(group))
     return outcomes
+
+
+def _writes(group: Group) -> list[pipeline.Call]:
+    """What writes a group, and wakes the feeds of all processes when it commits."""
+    return [*group.writes(), log.NOTIFY] if group.events else []
 
 
 def look_up(

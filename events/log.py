@@ -31,9 +31,15 @@ _APPEND = Statement.from_file(_SQL / "append.sql")
 _REMEMBER = Statement.from_file(_SQL / "remember.sql")
 _STORED = Statement.from_file(_SQL / "stored.sql")
 _EXPECT = Statement.from_file(_SQL / "expect.sql")
+_NOTIFY = Statement(b"flux_notify", b"SELECT pg_notify($1, '')")
 
 # The statements of the hot path, to be prepared before their first use.
-STATEMENTS = (_LOCK, _HEAD, _KNOWN, _APPEND, _REMEMBER, _EXPECT)
+STATEMENTS = (_LOCK, _HEAD, _KNOWN, _APPEND, _REMEMBER, _EXPECT, _NOTIFY)
+
+# Wakes the feeds of all processes when the transaction commits. A wake-up only: what
+# there is to know stands in the log.
+CHANNEL = "flux_events"
+NOTIFY: Call = (_NOTIFY, (CHANNEL.encode(),))
 
 # Takes the log's lock until the transaction ends; waits its turn.
 LOCK: Call = (_LOCK, (pipeline.bigint(LOCK_KEY),))
@@ -131,3 +137,9 @@ def is_stored(
     [answer] = pipeline.run(connection, [(_STORED, parameters)])
     [(found,)] = pipeline.rows(answer, pipeline.int8)
     return bool(found == len(events))
+
+
+def recorded_at(answer: PGresult) -> int:
+    """The time that `append`'s first call gave its events: us since 1970."""
+    found: int = pipeline.moment(answer.get_value(0, 0))
+    return found

@@ -1,4 +1,4 @@
-"""Flux as an ASGI application: the gate, then Django."""
+"""Flux as an ASGI application: the gate, then the live feed's routes or Django."""
 
 import asyncio
 import os
@@ -7,13 +7,22 @@ from typing import cast
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
-_django = get_asgi_application()
+_django = cast("Application", get_asgi_application())
 
 from flux_project import services  # noqa: E402  needs the apps that Django just loaded
-from flux_project.gate import Application, Gate, Receive, Scope, Send  # noqa: E402  likewise
-from flux_project.observed import Observed  # noqa: E402  likewise
+from flux_project.api import UnknownRoute  # noqa: E402  likewise
+from flux_project.gate import (  # noqa: E402  likewise
+    Application,
+    Gate,
+    Receive,
+    Scope,
+    Send,
+    refuse_socket,
+)
+from flux_project.observed import ROUTE, Observed  # noqa: E402  likewise
+from flux_project.urls import live_routes  # noqa: E402  likewise
+from state import watch  # noqa: E402  likewise
 
-_gate = Observed(Gate(cast(Application, _django)))
 _is_started = False
 
 
@@ -26,11 +35,27 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await _gate(scope, receive, send)
 
 
+async def _route(scope: Scope, receive: Receive, send: Send) -> None:
+    """The loop itself serves what lives as long as its connection, Django the rest."""
+    live = live_routes.get((scope["type"], scope["path"]))
+    if live is not None:
+        scope[ROUTE] = scope["path"]
+        await live(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await refuse_socket(scope, send, UnknownRoute())
+    else:
+        await _django(scope, receive, send)
+
+
+_gate = Observed(Gate(_route))
+
+
 async def _start() -> None:
     global _is_started
     if not _is_started:
         _is_started = True
         await asyncio.to_thread(services.start)
+        watch.current()
 
 
 async def _live(receive: Receive, send: Send) -> None:
@@ -40,6 +65,7 @@ async def _live(receive: Receive, send: Send) -> None:
             await _start()
             await send({"type": "lifespan.startup.complete"})
         else:
+            watch.stop()
             await asyncio.to_thread(services.stop)
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -1,8 +1,9 @@
-"""What every request passes before Django: host, origin, path and size of its body.
+"""What every request passes first: host, origin, path and size of its body.
 
 A plain ASGI middleware, so that a body is bounded before Django spools it, and its
-check of hosts and origins covers every route alike. Invariant: what is refused here was
-not read further than necessary, and its answer has the one shape of errors.
+check of hosts and origins covers every route alike, the handshakes of WebSockets
+included. Invariant: what is refused here was not read further than necessary, and its
+answer has the one shape of errors.
 """
 
 import asyncio
@@ -62,13 +63,16 @@ def policy() -> Policy:
 
 
 class Gate:
-    """Wraps an ASGI application for HTTP."""
+    """Wraps an ASGI application for HTTP and WebSockets."""
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
         self.policy = policy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
+            return
         try:
             cors = self._admit(scope)
         except FluxError as error:
@@ -85,6 +89,15 @@ class Gate:
             await send_reply(send, refusal(error))
             return
         await self._serve(scope, receive, send)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._admit(scope)
+            _check_address(scope)
+        except FluxError as error:
+            await refuse_socket(scope, send, error)
+            return
+        await self.inner(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
@@ -223,15 +236,34 @@ def _with_headers(send: Send, headers: Headers) -> Send:
 
 async def send_reply(send: Send, reply: Reply, headers: Headers | None = None) -> None:
     """Sends a finished reply over ASGI."""
+    start = {
+        "type": "http.response.start",
+        "status": reply.status,
+        "headers": [*_own_headers(reply), *(headers or ())],
+    }
+    await send(start)
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _own_headers(reply: Reply) -> Headers:
     own = [(name.lower().encode(), value.encode()) for name, value in reply.headers]
     if reply.body:
         own.append((b"content-type", b"application/json"))
     if reply.status != 204:
         own.append((b"content-length", b"%d" % len(reply.body)))
+    return own
+
+
+async def refuse_socket(scope: Scope, send: Send, error: FluxError) -> None:
+    """Answers a handshake with an HTTP error; a bare 403 where the server cannot."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    reply = refusal(error)
     start = {
-        "type": "http.response.start",
+        "type": "websocket.http.response.start",
         "status": reply.status,
-        "headers": [*own, *(headers or ())],
+        "headers": _own_headers(reply),
     }
     await send(start)
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "websocket.http.response.body", "body": reply.body})

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 import structlog
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import TupleRow
@@ -27,6 +27,7 @@ logger = structlog.get_logger(__name__)
 # What an exchange comes to: its results, or why there are none.
 Outcome = list[PGresult] | psycopg.Error | DatabaseUnavailable
 Done = Callable[[Outcome], None]
+Heard = Callable[[str, str], None]
 
 
 class Refused(psycopg.Error):
@@ -48,6 +49,7 @@ class LoopConnection:
     """One loop's connection. Not for other threads.
 
     answer_seconds: an exchange that takes longer has lost its connection.
+    channels: what to LISTEN to; `heard` gets the channel and payload of each NOTIFY.
     """
 
     def __init__(
@@ -57,11 +59,15 @@ class LoopConnection:
         name: str,
         statements: Sequence[Statement],
         answer_seconds: float,
+        channels: Sequence[str] = (),
+        heard: Heard | None = None,
     ) -> None:
         self._loop = loop
         self._name = name
         self._statements = statements
         self._answer_seconds = answer_seconds
+        self._channels = channels
+        self._heard = heard
         self._connection: Connection[TupleRow] | None = None
         self._socket = -1  # libpq forgets it when it loses the connection
         # PostgreSQL's process at the other end of the newest connection.
@@ -93,6 +99,8 @@ class LoopConnection:
         connection = connect(name=self._name, extra=BY_KEY)
         try:
             pipeline.prepare(connection, self._statements)
+            for channel in self._channels:
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         except psycopg.Error as error:
             connection.close()
             raise DatabaseUnavailable from error
@@ -163,6 +171,12 @@ class LoopConnection:
             return
         for exchange in over:
             _finish(exchange, exchange.failure or exchange.results)
+        if self._heard is not None:
+            self._hear(raw, self._heard)
+
+    def _hear(self, raw: PGconn, heard: Heard) -> None:
+        while (notify := raw.notifies()) is not None:
+            heard(notify.relname.decode(), notify.extra.decode())
 
     def _take(self, raw: PGconn, result: PGresult | None) -> bool:
         """Takes one result (None stands between two); whether an exchange is over."""

@@ -175,6 +175,11 @@ def committed(*, events: int, seconds: float, is_careful: bool = False) -> None:
         GROUP_EVENTS.observe(events)
 
 
+def listener_ended(reason: str | None) -> None:
+    """A listener is gone; reason: the server's for ending it, None if the peer left."""
+    LISTENER_ENDS.labels(reason or "client").inc()
+
+
 def exposition(accept: str) -> tuple[bytes, str]:
     """All metrics as text, and its content type: the one of the formats that a header
     Accept names. What other processes counted in plain numbers is a second old."""

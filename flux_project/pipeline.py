@@ -181,6 +181,14 @@ def int4(value: bytes | None) -> Any:
     return None if value is None else _int4.unpack(value)[0]
 
 
+_MICROS_TO_2000 = 946_684_800_000_000
+
+
+def moment(value: bytes | None) -> Any:
+    """A timestamptz, as microseconds since 1970."""
+    return None if value is None else _int8.unpack(value)[0] + _MICROS_TO_2000
+
+
 def raw(value: bytes | None) -> Any:
     return value
 

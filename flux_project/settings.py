@@ -28,6 +28,10 @@ FLUX_LOG_LEVEL = env.choice(
 FLUX_LOG_FORMAT = env.choice(
     "FLUX_LOG_FORMAT", default="console", options=("console", "json")
 )
+FLUX_MAX_LISTENERS = env.integer(
+    "FLUX_MAX_LISTENERS", default=10_000, low=1, high=1_000_000
+)
+FLUX_STALL_SECONDS = env.integer("FLUX_STALL_SECONDS", default=60, low=2, high=3_600)
 FLUX_METRICS_TOKEN = env.text("FLUX_METRICS_TOKEN")
 FLUX_ALLOWED_ORIGINS = env.origins("FLUX_ALLOWED_ORIGINS")
 FLUX_ALLOWED_HOSTS = env.hosts("FLUX_ALLOWED_HOSTS")

@@ -9,6 +9,8 @@ from connectors.views import ConnectorViewSet
 from events.views import EventViewSet
 from flux_project import views
 from namespaces.views import ConfigViewSet
+from state import consumers, stream
+from state.consumers import LiveConsumer
 from state.views import EntityViewSet
 
 # Not `<path:…>`: a line break in an id is refused as a bad id (400), not as an unknown
@@ -46,6 +48,13 @@ urlpatterns = [
         name="docs",
     ),
 ]
+
+# What is served on the event loop, for as long as its connection lives.
+live_routes = {
+    ("websocket", "/api/ws"): LiveConsumer.as_asgi(),
+    ("http", "/api/stream"): stream.serve,
+    ("http", "/api/ws"): consumers.refuse_http,
+}
 
 handler404 = "flux_project.api.not_found"
 handler500 = "flux_project.api.server_error"

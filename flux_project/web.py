@@ -22,6 +22,7 @@ GRACE_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
 LANE = "flux_project.lane:LaneProtocol"
+SOCKETS = "flux_project.sockets:SocketProtocol"
 WITHOUT_LANE = "flux_project.wire:PatientProtocol"
 # The committer and the readers are threads beside the event loop; a short interval lets
 # the loop go on sooner when one of them is computing.
@@ -63,7 +64,11 @@ def configuration() -> uvicorn.Config:
         "flux_project.asgi:application",
         loop="uvloop",
         http=LANE if settings.FLUX_LANE else WITHOUT_LANE,
-        ws="websockets-sansio",
+        ws=SOCKETS,
+        # Shared frames are the same bytes for all, and a thousand silent connections
+        # would hold a compressor and a timer each. state.watch beats for all of them.
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
         lifespan="auto",
         log_config=None,
         access_log=False,

@@ -7,6 +7,7 @@ expects the answer to an earlier request.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn._types import ASGI3Application
@@ -60,6 +61,8 @@ class PatientProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _answered_at = 0.0
     answering: Any = None  # the cycle of the request that is being answered
+    # What ends an answer that would go on for ever, when the server is about to end.
+    on_shutdown: Callable[[], None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -70,6 +73,11 @@ class PatientProtocol(HttpToolsProtocol):
         super()._unset_keepalive_if_required()
         self._abandon()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.on_shutdown is not None:
+            self.on_shutdown()
 
     def _abandon(self) -> None:
         """Tells the request being answered that nobody will read its answer.
@@ -173,6 +181,7 @@ class PatientProtocol(HttpToolsProtocol):
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
+        self.scope["flux.connection"] = self  # type: ignore[typeddict-unknown-key]  # ours
         self.headers += headers  # the list that the scope holds
 
     def head_is_complete(self) -> None:

@@ -12,6 +12,8 @@ from psycopg.rows import TupleRow
 from flux_project.database import statement
 
 ENTITY_ID = "flux-core/directory"
+# Whose listeners asked for it are told when it was rewritten.
+CHANNEL = "flux_directory"
 ROUND_SECONDS = 1.0
 LEAST_AGE_SECONDS = 3.0
 # Who holds it for the round is the one that rewrites: "dire" in ASCII.
@@ -27,4 +29,6 @@ def refresh(connection: Connection[TupleRow]) -> None:
             "SELECT pg_try_advisory_xact_lock(%s)", (_ELECTION_KEY,)
         ).fetchone()
         if row and row[0]:
-            connection.execute(_REWRITE, (LEAST_AGE_SECONDS,))
+            done = connection.execute(_REWRITE, (LEAST_AGE_SECONDS,))
+            if done.rowcount:
+                connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))

@@ -2,7 +2,7 @@
 -- against COPY it is as fast at 1,000 events, faster below, and fits into the pipeline
 -- that saves the round trips. A group has one time, that of its first event ($2), which
 -- an earlier statement of the group may have written; it never runs backwards, so that
--- `since` and `until` can bisect seq.
+-- `since` and `until` can bisect seq. It is returned, for who tells listeners.
 INSERT INTO events_event (
     seq, event_id, stream, source, key, schema, namespace, entity_id,
     occurred_at, recorded_at, token, payload
@@ -20,3 +20,4 @@ FROM unnest(
     event_id, stream, source, key, schema, namespace, entity_id, occurred_at, payload,
     place
 )
+RETURNING recorded_at

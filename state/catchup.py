@@ -1,0 +1,213 @@
+"""Catching up: what a listener missed, read from the log as fast as it takes it.
+
+Memory is bounded by what one page holds; the listener's place is a cursor into the log.
+Who is behind for longer than PATIENCE_SECONDS gets the newest value of each property
+instead of every event, and is told so. Invariant: everything up to `position` was
+written, each event that is wanted once, and nothing behind it was.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from flux_project import metrics
+from state import frames
+from state.batch import Batch
+from state.feed import Feed
+from state.frames import Fold, Told
+from state.interest import DIRECTORY_ID
+from state.past import Past, Row, told_of
+from state.selection import Selection
+from state.subscriptions import Subscription, Subscriptions
+from state.wires import OVERLOADED, Wire
+
+PATIENCE_SECONDS = 2.0
+# So much is written before the wire is asked whether it takes more.
+CHUNK_BYTES = 64 << 10
+# A fold is written when it has this size: to a slow peer it is old soon.
+FOLD_BYTES = 64 << 10
+STRETCH_EVENTS = 1_000
+# Entities that changed while a snapshot was being read; beyond, it would hold too much.
+MOST_SHOWN = 50_000
+
+_EVERYTHING = Selection()
+Job = Callable[[], Awaitable[None]]
+
+
+class CatchUp:
+    """One listener's way from `position` to where the feed is.
+
+    jobs: what is to be done before the events behind `position` are told.
+    """
+
+    def __init__(
+        self, feed: Feed, past: Past, wire: Wire, subscriptions: Subscriptions
+    ) -> None:
+        self.position = feed.position
+        self._feed = feed
+        self._past = past
+        self._wire = wire
+        self._subscriptions = subscriptions
+        self._jobs: list[Job] = []
+        self._behind_since = feed.loop.time()
+
+    def add(self, job: Job) -> None:
+        """Appends a job; a part of this object, or what the caller needs in between."""
+        self._jobs.append(job)
+
+    async def run(self) -> None:
+        """Returns when nothing is left to do: at the feed's own position, with no
+        other task having run since."""
+        await self._wire.drained()
+        while not self._is_done():
+            if self._jobs:
+                await self._jobs.pop(0)()
+                # Slow is who does not keep up with what is new, not who asked for much.
+                self._behind_since = self._feed.loop.time()
+            elif self.position >= self._feed.position:
+                await self._feed.moved()
+            elif self._is_slow():
+                await self._fold()
+            else:
+                await self._go_on()
+
+    def _is_done(self) -> bool:
+        there = self.position >= self._feed.position
+        return (
+            not self._jobs and there and self.position >= self._subscriptions.settled_at
+        )
+
+    def _is_slow(self) -> bool:
+        return self._feed.loop.time() - self._behind_since > PATIENCE_SECONDS
+
+    async def _stretch(self, seq: int) -> tuple[list[Told], int]:
+        """The events behind `seq`, some at a time, and how far these are all."""
+        upto = self._feed.position
+        recent = self._feed.recent.after(seq, most=min(STRETCH_EVENTS, upto - seq))
+        if recent:
+            return recent, recent[-1].seq
+        return await self._past.events(seq, upto=upto, selection=_EVERYTHING)
+
+    async def _go_on(self) -> None:
+        """Tells every event of one stretch."""
+        events, upto = await self._stretch(self.position)
+        for chunk in _chunks(events):
+            wanted = [told for told in chunk if self._subscriptions.wants(told)]
+            if wanted:
+                self._wire.send(Batch(wanted))
+            self.position = chunk[-1].seq
+            await self._wire.drained()
+            if self._is_slow():
+                return
+        self.position = upto
+
+    async def _fold(self) -> None:
+        """Tells the newest value of each property of a stretch, however long."""
+        fold, at = Fold(), self.position
+        while at < self._feed.position and fold.size < FOLD_BYTES:
+            events, at = await self._stretch(at)
+            for told in events:
+                if self._subscriptions.wants(told):
+                    fold.add(told)
+            await asyncio.sleep(0)
+        if fold.dropped:
+            metrics.CONFLATIONS.inc()
+            text = frames.message("conflated", from_seq=self.position + 1, to_seq=at)
+            self._wire.send_texts([text])
+        for seq, texts in fold.events():
+            self._wire.send_texts(texts, seq=seq)
+            await self._wire.drained()
+        self.position = at
+
+    async def replay(self, subscription: Subscription) -> None:
+        """What a subscription missed since it left off, between two marks."""
+        metrics.REPLAYS.inc()
+        since, upto = subscription.since, max(subscription.since, self.position)
+        marks = subscription.interest.fields
+        self._wire.send_texts(
+            [frames.message("replay_start", from_seq=since + 1, to_seq=upto, **marks)]
+        )
+        at = since
+        while at < upto and not subscription.is_over:
+            events, at = await self._matching(subscription, at, upto)
+            for chunk in _chunks(events):
+                missed = [
+                    told
+                    for told in chunk
+                    if not self._subscriptions.delivered(told, but=subscription)
+                ]
+                if missed:
+                    self._wire.send(Batch(missed))
+                await self._wire.drained()
+        self._wire.send_texts(
+            [frames.message("replay_end", seq=upto, **marks)], seq=upto
+        )
+
+    async def _matching(
+        self, subscription: Subscription, at: int, upto: int
+    ) -> tuple[list[Told], int]:
+        interest = subscription.interest
+        recent = self._feed.recent.after(at, most=min(STRETCH_EVENTS, upto - at))
+        if recent:
+            await asyncio.sleep(0)
+            return [
+                told
+                for told in recent
+                if interest.matches(told.effect.entity_id, told.effect.namespace)
+            ], recent[-1].seq
+        return await self._past.events(at, upto=upto, selection=interest.selection())
+
+    async def snapshot(self, subscription: Subscription) -> None:
+        """The state now, between two marks; the events behind `position` follow."""
+        metrics.SNAPSHOTS.inc()
+        marks = subscription.interest.fields
+        subscription.since = self.position
+        self._wire.send_texts([frames.message("snapshot_start", **marks)])
+        after = ""
+        while not subscription.is_over:
+            rows = await self._past.entities(subscription.interest, after=after)
+            if not rows:
+                break
+            after = rows[-1].id
+            await self._show(subscription, rows)
+        end = frames.message("snapshot_end", seq=self.position, **marks)
+        self._wire.send_texts([end], seq=self.position)
+
+    async def _show(self, subscription: Subscription, rows: Sequence[Row]) -> None:
+        for part in _parts(rows):
+            texts: list[bytes] = []
+            for row in part:
+                if row.seq > subscription.since and row.id != DIRECTORY_ID:
+                    subscription.shown[row.id] = row.seq
+                texts += told_of(row).texts
+            self._wire.send_texts(texts)
+            await self._wire.drained()
+        if len(subscription.shown) > MOST_SHOWN:
+            self._wire.end(OVERLOADED)
+
+
+def _chunks(events: Sequence[Told]) -> Iterator[list[Told]]:
+    """The events in stretches whose frames make about CHUNK_BYTES."""
+    chunk: list[Told] = []
+    size = 0
+    for told in events:
+        chunk.append(told)
+        size += told.size
+        if size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """The same of entities."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += 2 * len(row.properties)
+        if size >= CHUNK_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

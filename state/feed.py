@@ -1,0 +1,322 @@
+"""The feed: committed events → the listeners of this process, in the log's order.
+
+It owns one cursor. What this process commits is offered to it; what does not continue
+the cursor makes it read the log behind it, as do notifications of other processes and a
+poll. A lost wake-up costs time, never an event. Invariant: the events handed to the
+topics are the log's from where the feed began, without a hole, each once.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from events import announce, follow, log
+from events.announce import Committed
+from events.follow import Pulse
+from flux_project import looped, metrics
+from flux_project.database import DatabaseUnavailable
+from flux_project.errors import Invalid
+from flux_project.looped import LoopConnection
+from state import directory, neighbours
+from state.batch import Batch
+from state.frames import Told
+from state.interest import DIRECTORY_ID, Interest, Kind
+from state.neighbours import Neighbours
+from state.past import Past, told_of
+from state.rates import Rates
+from state.recent import Recent
+from state.selection import Selection
+from state.topics import Topics
+from state.wires import FAILED, LOG_RESET
+
+POLL_SECONDS = 0.5
+# Other processes hear of commits at most so often; the log tells them what there is.
+WAKE_SECONDS = 0.005
+ANSWER_SECONDS = 10
+# So much is handed out before the loop does something else.
+CHUNK_BYTES = 64 << 10
+
+_EVERYTHING = Selection()
+_DIRECTORY = Interest(Kind.ENTITY, DIRECTORY_ID)
+logger = structlog.get_logger(__name__)
+
+
+class SinceAhead(Invalid):
+    """`since` lies beyond the end of the log."""
+
+    code = "since_ahead"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, field="since")
+
+
+class Feed:
+    """One loop's feed. Not for other threads.
+
+    position: the seq up to which everything was handed out; -1 before the log was seen.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.topics = Topics()
+        self.recent = Recent()
+        self.rates = Rates()
+        self.neighbours = Neighbours()
+        self.past = Past(loop)
+        self.position = -1
+        self._cursor = -1  # what was taken; handed out up to `position`
+        self._last_id = ""
+        self._log_id = b""
+        self._queue: deque[Told] = deque()
+        self._is_delivering = False
+        self._is_reading = False
+        self._wants_reading = False
+        self._is_waking = False
+        self._poll: asyncio.TimerHandle | None = None
+        self._showing: asyncio.Task[None] | None = None
+        self._moved: list[asyncio.Future[None]] = []
+        self._line = LoopConnection(
+            loop,
+            name="flux feed",
+            statements=[log.HEAD[0], *follow.STATEMENTS, *neighbours.STATEMENTS],
+            answer_seconds=ANSWER_SECONDS,
+            channels=[log.CHANNEL, neighbours.CHANNEL, directory.CHANNEL],
+            heard=self._heard,
+        )
+
+    def start(self) -> None:
+        """Begins where the log ends now."""
+        announce.follow(self.loop, self)
+        self._tick()
+
+    def stop(self) -> None:
+        """Ends the connection; the listeners are ended by who runs the server."""
+        announce.unfollow(self.loop)
+        if self._poll is not None:
+            self._poll.cancel()
+        self._line.close()
+        self.past.close()
+
+    @property
+    def has_begun(self) -> bool:
+        return self.position >= 0
+
+    def offer(self, committed: Committed) -> None:
+        """Takes what this process has committed, if it continues the cursor."""
+        first, events = committed.first_seq, committed.events
+        if self._cursor < 0 or first > self._cursor + 1:
+            self._read()
+            return
+        at = committed.recorded_at
+        known = self._cursor + 1 - first
+        told = [
+            Told(event, seq=seq, recorded_at=at)
+            for seq, event in enumerate(events[known:], first + known)
+        ]
+        if told:
+            self._take(told, events[-1].event_id)
+            self._wake_others()
+
+    async def moved(self) -> None:
+        """Returns when more was handed out, or the log became another one."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        self._moved.append(future)
+        await future
+
+    async def reach(self, seq: int) -> None:
+        """Returns once the feed has handed out `seq`.
+
+        Raises SinceAhead when the log ends before it, and DatabaseUnavailable.
+        """
+        if seq > self._cursor:
+            head = await self._head()
+            if seq > head:
+                raise SinceAhead(f"since is {seq}, but the log ends at {head}.")
+            self._read()
+        while self.position < seq:
+            await self.moved()
+
+    async def _head(self) -> int:
+        future: asyncio.Future[looped.Outcome] = self.loop.create_future()
+        self._line.exchange([log.HEAD], partial(_resolve, future))
+        outcome = await future
+        if not isinstance(outcome, list):
+            raise DatabaseUnavailable
+        return log.head(outcome[0]).seq
+
+    def _tick(self) -> None:
+        self._poll = self.loop.call_later(POLL_SECONDS, self._tick)
+        self._read()
+
+    def _heard(self, channel: str, payload: str) -> None:
+        if channel == neighbours.CHANNEL:
+            if self.neighbours.hear(payload):
+                self.say()  # so that a new process knows of this one at once
+        elif channel == directory.CHANNEL:
+            self._show_directory()
+        elif payload != self.neighbours.mark:
+            self._read()
+
+    def _show_directory(self) -> None:
+        """Tells the server's own entity, which is no part of the log, to who asked."""
+        if self.topics.want_directory and self._showing is None:
+            self._showing = self.loop.create_task(self._read_directory())
+
+    async def _read_directory(self) -> None:
+        try:
+            rows = await self.past.entities(_DIRECTORY, after="")
+            batches = [Batch([told_of(row)], bears_ids=False) for row in rows]
+            for batch in batches:
+                self.topics.deliver_directory(batch)
+        finally:
+            self._showing = None
+
+    def say(self) -> None:
+        """Tells the other processes that this one is there."""
+        connections = len(self.topics.listeners)
+        self._line.exchange([self.neighbours.say(connections)], _ignore)
+
+    def _wake_others(self) -> None:
+        if not self._is_waking and self.neighbours.exist:
+            self._is_waking = True
+            self.loop.call_later(WAKE_SECONDS, self._wake_now)
+
+    def _wake_now(self) -> None:
+        self._is_waking = False
+        self._line.exchange([self.neighbours.wake(log.CHANNEL)], _ignore)
+
+    def _read(self) -> None:
+        """Reads the log behind the cursor; one reading at a time."""
+        if self._is_reading:
+            self._wants_reading = True
+            return
+        self._is_reading, self._wants_reading = True, False
+        cursor = max(self._cursor, 0)
+        if self._cursor < 0:
+            self._line.exchange([log.HEAD], self._begun)
+            return
+        asked = follow.ask_after(
+            cursor, upto=cursor + follow.WINDOW, selection=_EVERYTHING
+        )
+        metrics.FEED_READS.inc()
+        self._line.exchange(
+            [follow.ask_pulse(cursor), asked],
+            partial(self._was_read, cursor, self._last_id),
+        )
+
+    def _begun(self, outcome: looped.Outcome) -> None:
+        self._is_reading = False
+        if isinstance(outcome, list):
+            head = log.head(outcome[0])
+            self._cursor = self.position = head.seq
+            self._last_id, self._log_id = head.event_id, head.log_id
+            self._tell_moved()
+            self.say()
+
+    def _was_read(self, cursor: int, last_id: str, outcome: looped.Outcome) -> None:
+        self._is_reading = False
+        if not isinstance(outcome, list):
+            metrics.FEED_RECONNECTS.inc()
+            return  # the poll tries again
+        if self._is_other(cursor, last_id, follow.pulse(outcome[0])):
+            self._reset()
+            return
+        found, _ = follow.after(
+            outcome[1], cursor, upto=cursor + follow.WINDOW, selection=_EVERYTHING
+        )
+        new = [row for row in found if row.seq > self._cursor]
+        if new:
+            told = [Told(one, seq=one.seq, recorded_at=one.recorded_at) for one in new]
+            self._take(told, new[-1].event_id)
+        if self._wants_reading or new:
+            self._read()
+
+    def _is_other(self, cursor: int, last_id: str, pulse: Pulse) -> bool:
+        """Whether the log is not the one that the cursor belongs to."""
+        is_cut = pulse.seq < cursor or (cursor > 0 and pulse.event_id != last_id)
+        return pulse.log_id != self._log_id or is_cut
+
+    def _reset(self) -> None:
+        """Another log: nobody's position means anything there."""
+        logger.warning("log_reset", position=self._cursor)
+        self._cursor = self.position = -1
+        self._queue.clear()
+        self.recent.clear()
+        self.topics.end_all(LOG_RESET)
+        self._tell_moved()
+        self._read()
+
+    def _take(self, events: Sequence[Told], last_id: str) -> None:
+        self._queue.extend(events)
+        self._cursor, self._last_id = events[-1].seq, last_id
+        self.rates.count([told.effect.source for told in events])
+        if not self._is_delivering:
+            self._is_delivering = True
+            self.loop.call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        """Hands out a chunk; the next one goes after what else the loop has to do."""
+        chunk = self._next_chunk()
+        self._is_delivering = bool(self._queue)
+        if self._is_delivering:
+            self.loop.call_soon(self._deliver)
+        if not chunk:
+            return
+        self.recent.add(chunk)
+        self.position = chunk[-1].seq
+        try:
+            self.topics.deliver(chunk)
+        except Exception:
+            # Some may have been told and some not: none may believe it was told all.
+            logger.exception("not_delivered")
+            self.topics.end_all(FAILED)
+        metrics.FEED_SEQ.set(self.position)
+        metrics.FEED_LAG.observe(max(0.0, time.time() - chunk[-1].recorded_at / 1e6))
+        self._tell_moved()
+
+    def _next_chunk(self) -> list[Told]:
+        chunk: list[Told] = []
+        size = 0
+        while self._queue and size < CHUNK_BYTES:
+            chunk.append(self._queue.popleft())
+            size += chunk[-1].size
+        return chunk
+
+    def _tell_moved(self) -> None:
+        waiting, self._moved = self._moved, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+def _resolve(future: "asyncio.Future[looped.Outcome]", outcome: looped.Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+def _ignore(outcome: looped.Outcome) -> None:
+    """A lost word to the others costs them time, nothing more."""
+
+
+_feeds: dict[asyncio.AbstractEventLoop, Feed] = {}
+
+
+def current() -> Feed:
+    """The feed of the running loop; started by the first call."""
+    loop = asyncio.get_running_loop()
+    feed = _feeds.get(loop)
+    if feed is None:
+        feed = _feeds[loop] = Feed(loop)
+        feed.start()
+    return feed
+
+
+def stop(loop: asyncio.AbstractEventLoop) -> None:
+    """Ends the feed of a loop."""
+    feed = _feeds.pop(loop, None)
+    if feed is not None:
+        feed.stop()

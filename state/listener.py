@@ -1,0 +1,211 @@
+"""One connection that listens: what it wants, and whether it is live.
+
+Live, the topics write to it. When its wire is full, or it asked for what lies behind,
+it catches up from the log first (`state.catchup`). Invariant: of the events it wants
+each is written once, in the order of the log but for what a replay encloses.
+"""
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from flux_project.errors import FluxError, Invalid
+from state import frames
+from state.batch import Batch
+from state.catchup import CatchUp
+from state.feed import Feed
+from state.interest import EVERYTHING, Interest
+from state.subscriptions import Subscription, Subscriptions
+from state.wires import FAILED, End, Wire
+
+MAX_SUBSCRIPTIONS = 1_000
+
+logger = structlog.get_logger(__name__)
+
+
+class TooManySubscriptions(Invalid):
+    """A connection holds at most 1,000 subscriptions; a prefix or a namespace covers
+    many entities."""
+
+    code = "too_many_subscriptions"
+
+
+class NotSubscribed(Invalid):
+    """This connection has no such subscription."""
+
+    code = "not_subscribed"
+
+
+class Listener:
+    """A connection's part in the feed, from `join` to `leave`.
+
+    Until its first subscription it gets everything.
+    """
+
+    __slots__ = (
+        "_catch_up",
+        "_directory",
+        "_feed",
+        "_has_subscribed",
+        "_pending",
+        "_subscriptions",
+        "_task",
+        "wire",
+    )
+
+    def __init__(self, feed: Feed, wire: Wire) -> None:
+        self.wire = wire
+        self._feed = feed
+        self._subscriptions = Subscriptions()
+        self._pending: dict[Interest, Subscription] = {}
+        self._has_subscribed = False
+        self._catch_up: CatchUp | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._directory: Batch | None = None
+
+    def join(self) -> None:
+        """Everything from now on, until it subscribes."""
+        self._feed.topics.listeners[self] = None
+        self._put(Subscription(EVERYTHING, since=self._feed.position))
+
+    def leave(self) -> None:
+        """The connection is over."""
+        self._feed.topics.listeners.pop(self, None)
+        for interest in self._subscriptions.interests():
+            self._remove(interest)
+        if self._task is not None:
+            self._task.cancel()
+
+    def end(self, why: End) -> None:
+        self.wire.end(why)
+
+    @property
+    def is_live(self) -> bool:
+        return self._catch_up is None
+
+    @property
+    def position(self) -> int:
+        """Up to this seq everything it wants was written, or is a pending job's."""
+        return self._catch_up.position if self._catch_up else self._feed.position
+
+    @property
+    def has_one_subscription(self) -> bool:
+        return len(self._subscriptions) == 1
+
+    def take(self, batch: Batch, *, upto: int) -> None:
+        self.wire.send(batch)
+        if self.wire.is_full:
+            self._fall_behind().position = upto
+
+    def take_directory(self, batch: Batch) -> None:
+        if self.is_live and not self.wire.is_full:
+            self.wire.send(batch)
+        else:
+            self._directory = batch
+
+    def subscribe(
+        self, interest: Interest, *, since: int | None = None, snapshot: bool = False
+    ) -> None:
+        """Adds a subscription, or begins one anew; acknowledged by a frame.
+
+        since: what was missed behind that seq comes first; snapshot: the state does.
+        Raises TooManySubscriptions.
+        """
+        known = len(self._subscriptions) + len(self._pending)
+        is_new = self._find(interest) is None or not self._has_subscribed
+        if self._has_subscribed and is_new and known >= MAX_SUBSCRIPTIONS:
+            raise TooManySubscriptions
+        if not self._has_subscribed:
+            self._has_subscribed = True
+            self._remove(EVERYTHING)
+        if since is None and not snapshot:
+            self._drop_pending(interest)
+            self._put(Subscription(interest, since=self.position))
+            self._acknowledge("subscribed", interest)
+            return
+        self._remove(interest)
+        self._drop_pending(interest)
+        subscription = Subscription(interest, since=since or 0)
+        self._pending[interest] = subscription
+        kind = self._replay if since is not None else self._snapshot
+        self._fall_behind().add(partial(kind, subscription))
+
+    def unsubscribe(self, interest: Interest) -> None:
+        """Raises NotSubscribed. Without any subscription only deletions are told."""
+        is_known = self._find(interest) is not None
+        if not (self._has_subscribed and is_known):
+            raise NotSubscribed
+        self._remove(interest)
+        self._drop_pending(interest)
+        self._acknowledge("unsubscribed", interest)
+
+    def _find(self, interest: Interest) -> Subscription | None:
+        return self._subscriptions.get(interest) or self._pending.get(interest)
+
+    def _put(self, subscription: Subscription) -> None:
+        self._subscriptions.put(subscription)
+        self._feed.topics.add(subscription.interest, self)
+
+    def _remove(self, interest: Interest) -> None:
+        removed = self._subscriptions.remove(interest)
+        if removed is not None:
+            removed.is_over = True
+            self._feed.topics.remove(interest, self)
+
+    def _drop_pending(self, interest: Interest) -> None:
+        dropped = self._pending.pop(interest, None)
+        if dropped is not None:
+            dropped.is_over = True
+
+    def _acknowledge(self, type_: str, interest: Interest) -> None:
+        text = frames.message(type_, **interest.fields, seq=self.position)
+        self.wire.send_texts([text])
+
+    def _fall_behind(self) -> CatchUp:
+        """From now on it is not live, until it has caught up."""
+        if self._catch_up is None:
+            self._catch_up = CatchUp(
+                self._feed, self._feed.past, self.wire, self._subscriptions
+            )
+            self._task = self._feed.loop.create_task(self._run(self._catch_up))
+        return self._catch_up
+
+    async def _run(self, catch_up: CatchUp) -> None:
+        try:
+            await catch_up.run()
+        except Exception:
+            logger.exception("catch_up_failed")
+            self.wire.end(FAILED)
+            return
+        self._catch_up = self._task = None
+        directory, self._directory = self._directory, None
+        if directory is not None:
+            self.take_directory(directory)
+
+    async def _replay(self, subscription: Subscription) -> None:
+        try:
+            await self._feed.reach(subscription.since)
+        except FluxError as error:
+            self._refuse(subscription, error)
+            return
+        if self._begin(subscription):
+            await self._fall_behind().replay(subscription)
+
+    async def _snapshot(self, subscription: Subscription) -> None:
+        if self._begin(subscription):
+            await self._fall_behind().snapshot(subscription)
+
+    def _begin(self, subscription: Subscription) -> bool:
+        """Puts a pending subscription into force, unless it was given up meanwhile."""
+        if subscription.is_over:
+            return False
+        self._pending.pop(subscription.interest, None)
+        self._put(subscription)
+        self._acknowledge("subscribed", subscription.interest)
+        return True
+
+    def _refuse(self, subscription: Subscription, error: FluxError) -> None:
+        if not subscription.is_over:
+            self._drop_pending(subscription.interest)
+            self.wire.send_texts([frames.refusal(error)])

@@ -1,0 +1,186 @@
+"""What a client says on its socket → a value, or the error that says why not. Pure.
+
+Invariant: the text of a published event is what the client sent, to the byte: it may be
+wrong in ways that refuse that event alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from events import exact
+from flux_project.errors import FluxError, Invalid
+from state.interest import EVERYTHING, Interest, InvalidSubscription
+from state.interest import interest as interest_of
+
+MAX_SEQ = (1 << 63) - 1
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value = msgspec.json.Decoder()
+
+
+class InvalidMessage(Invalid):
+    """A message is an object with a type: subscribe, unsubscribe or publish."""
+
+    code = "invalid_message"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """since: what lies behind that seq comes first; snapshot: the state does."""
+
+    interest: Interest
+    since: int | None = None
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    interest: Interest
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """ref: JSON text that the answer repeats; batch: the JSON text of a batch, which is
+    made of one event if `is_single`."""
+
+    ref: bytes
+    batch: bytes
+    is_single: bool
+
+
+Message = Subscribe | Unsubscribe | Publish
+
+
+class Refused(Exception):
+    """A message is no good. ref: what to call it in the answer, as JSON text."""
+
+    def __init__(self, error: FluxError, ref: bytes | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.ref = ref
+
+
+def parse(text: bytes) -> Message:
+    """One message. Raises Refused."""
+    try:
+        members = _split(text)
+    except FluxError as error:
+        raise Refused(error) from None
+    ref = members.get("ref")
+    try:
+        return _message(members)
+    except FluxError as error:
+        raise Refused(error, ref) from None
+
+
+def _message(members: Mapping[str, bytes]) -> Message:
+    kind = _decoded(members, "type")
+    if kind == "publish":
+        ref = members.get("ref", b"null")
+        return Publish(ref, _batch(members), is_single="event" in members)
+    given = {name: _decoded(members, name) for name in members if name != "ref"}
+    if kind == "subscribe":
+        interest = interest_of(given)
+        if interest is None:
+            raise InvalidSubscription
+        return _subscribe(interest, given.get("since"), given.get("snapshot"))
+    if kind == "unsubscribe":
+        interest = interest_of(given)
+        if interest is None:
+            raise InvalidSubscription
+        return Unsubscribe(interest)
+    raise InvalidMessage(field="type")
+
+
+def _batch(members: Mapping[str, bytes]) -> bytes:
+    single, batch = members.get("event"), members.get("events")
+    if (single is None) == (batch is None):
+        message = "publish takes exactly one of event and events."
+        raise InvalidMessage(message, field="event")
+    if single is not None:
+        return b"[%b]" % single
+    if batch is None or not batch.startswith(b"["):
+        raise InvalidMessage("events must be a list of events.", field="events")
+    return batch
+
+
+def _subscribe(interest: Interest, since: object, snapshot: object) -> Subscribe:
+    if snapshot not in {None, True, False}:
+        raise InvalidSubscription("snapshot must be true or false.", field="snapshot")
+    if since is not None and snapshot:
+        message = "since and snapshot exclude each other: the state holds the past."
+        raise InvalidSubscription(message, field="since")
+    if since is not None:
+        is_whole = isinstance(since, int) and not isinstance(since, bool)
+        if not is_whole or not 0 <= since <= MAX_SEQ:  # type: ignore[operator]  # by is_whole
+            message = "since must be a seq: a whole number from 0."
+            raise InvalidSubscription(message, field="since")
+    return Subscribe(interest, since, bool(snapshot))  # type: ignore[arg-type]  # by is_whole
+
+
+def query(given: Mapping[str, str]) -> Subscribe | None:
+    """The subscription of a handshake, or of Server-Sent Events; None without one.
+
+    Raises InvalidSubscription or InvalidEntityId.
+    """
+    interest = interest_of(given)
+    since, snapshot = given.get("since"), given.get("snapshot")
+    if interest is None and since is None and snapshot is None:
+        return None
+    wanted = None if since is None else _whole(since)
+    if snapshot not in {None, "0", "1", "true", "false"}:
+        raise InvalidSubscription("snapshot must be 1 or 0.", field="snapshot")
+    return _subscribe(interest or EVERYTHING, wanted, snapshot in {"1", "true"})
+
+
+def _whole(text: str) -> object:
+    is_whole = text.isascii() and text.isdecimal() and len(text) <= 20
+    return int(text) if is_whole else text
+
+
+def _decoded(members: Mapping[str, bytes], name: str) -> object:
+    """A member that is not published: decoded as it is."""
+    text = members.get(name)
+    if text is None or name in {"event", "events"}:
+        return None
+    try:
+        return _value.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        raise InvalidMessage(f"{name} cannot be read.", field=name) from None
+
+
+def _split(text: bytes) -> dict[str, bytes]:
+    """The members of a message, each as its JSON text; the last of a name counts."""
+    exact.utf8(text)
+    try:
+        found = _members.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return _walk(text)
+    return {name: bytes(value) for name, value in found.items()}
+
+
+def _walk(text: bytes) -> dict[str, bytes]:
+    """The same where msgspec gives up: a lone surrogate, or deep nesting."""
+    members: dict[str, bytes] = {}
+    key = b""
+    is_object = text.lstrip(b" \t\n\r")[:1] == b"{"
+    for start, end, depth in exact.elements(text):
+        if depth != 1 or not is_object:
+            continue
+        if not key:
+            key = text[start:end]
+            continue
+        members[_name(key)] = text[start:end]
+        key = b""
+    if not is_object:
+        raise InvalidMessage
+    return members
+
+
+def _name(key: bytes) -> str:
+    try:
+        return str(_value.decode(key))
+    except msgspec.DecodeError:
+        return ""  # a lone surrogate: no name that means anything here

@@ -1,0 +1,240 @@
+"""A client on its socket: what it says is done, what it publishes is acknowledged.
+
+What it publishes while a commit of it is under way goes into its next commit, so its
+events are stored in the order in which it sent them. Invariant: every message gets its
+answer once, and what waits here is bounded: a client that sends faster than it is
+served is not read from meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Struct
+
+from events import committer, endpoints
+from events.commands import Outcome
+from events.envelope import Event
+from flux_project.errors import FluxError, TooLarge
+from namespaces import config
+from state import frames, messages
+from state.feed import Feed
+from state.listener import Listener
+from state.messages import Publish, Refused, Subscribe
+from state.wires import TOO_MANY_MESSAGES, Wire
+
+# What may wait here before the socket is not read from.
+WAITING_BYTES = 4 << 20
+MOST_COMMANDS = 2_000
+# Parsing this much takes about a millisecond; larger messages go to a thread.
+THREAD_BYTES = 16 << 10
+MAX_MESSAGE_BYTES = 64 << 10
+# Subscriptions and faulty messages; what is published is bounded by its commits.
+MESSAGES_PER_SECOND = 200
+MESSAGES_AT_ONCE = 2_000
+
+logger = structlog.get_logger(__name__)
+Items = list[Event | FluxError]
+
+
+class _Waiting(Struct):
+    """A message that publishes, read but not yet committed. size: bytes it holds."""
+
+    ref: bytes
+    items: Items
+    size: int
+
+
+class Session:
+    """One socket's, from its handshake to its end."""
+
+    __slots__ = (
+        "_allowance",
+        "_counted_at",
+        "_is_committing",
+        "_is_held",
+        "_loop",
+        "_unread",
+        "_waiting",
+        "_waiting_bytes",
+        "listener",
+        "wire",
+    )
+
+    def __init__(self, feed: Feed, wire: Wire) -> None:
+        self.wire = wire
+        self.listener = Listener(feed, wire)
+        self._loop = feed.loop
+        self._waiting: list[_Waiting] = []
+        self._waiting_bytes = 0
+        self._is_committing = False
+        self._unread: deque[bytes] | None = None
+        self._is_held = False
+        self._allowance = float(MESSAGES_AT_ONCE)
+        self._counted_at = self._loop.time()
+
+    def receive(self, text: bytes) -> None:
+        """Takes one message of the client."""
+        if self._unread is not None:
+            self._unread.append(text)
+        elif len(text) > THREAD_BYTES:
+            self._unread = deque([text])
+            self._read_on_thread(text)
+        else:
+            self._take(text, _read(text))
+
+    def room_changed(self) -> None:
+        """The wire is full, or takes more again: who does not read is not read from."""
+        self._hold()
+
+    def leave(self) -> None:
+        """The connection is over; what is under way is committed all the same."""
+        self.listener.leave()
+
+    def _read_on_thread(self, text: bytes) -> None:
+        self._hold()
+        reading = self._loop.run_in_executor(None, _read, text)
+        reading.add_done_callback(self._was_read)
+
+    def _was_read(self, reading: "asyncio.Future[_Read]") -> None:
+        """Takes what was read on a thread, and what came behind it meanwhile."""
+        unread, self._unread = self._unread or deque(), None
+        text = unread.popleft()
+        self._take(text, reading.result())
+        while unread and self._unread is None:
+            self.receive(unread.popleft())
+        if unread and self._unread is not None:
+            self._unread.extend(unread)
+        self._hold()
+
+    def _take(self, text: bytes, read: "_Read") -> None:
+        if isinstance(read, _Waiting):
+            self._publish(read)
+        elif self._is_allowed():
+            try:
+                self._do(read)
+            except FluxError as error:
+                self.wire.send_texts([frames.refusal(error)])
+        else:
+            self.wire.end(TOO_MANY_MESSAGES)
+
+    def _do(self, read: "Subscribe | messages.Unsubscribe | Refused") -> None:
+        if isinstance(read, Subscribe):
+            self.listener.subscribe(
+                read.interest, since=read.since, snapshot=read.snapshot
+            )
+        elif isinstance(read, Refused):
+            self.wire.send_texts([_refusal(read.error, read.ref)])
+        else:
+            self.listener.unsubscribe(read.interest)
+
+    def _is_allowed(self) -> bool:
+        now = self._loop.time()
+        earned = (now - self._counted_at) * MESSAGES_PER_SECOND
+        self._counted_at = now
+        self._allowance = min(self._allowance + earned, MESSAGES_AT_ONCE) - 1
+        return self._allowance >= 0
+
+    def _publish(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        self._waiting_bytes += waiting.size
+        self._commit()
+        self._hold()
+
+    def _commit(self) -> None:
+        """Sends what waits to the committer, one group at a time."""
+        if self._is_committing or not self._waiting:
+            return
+        group = self._next_group()
+        commands = endpoints.appends([item for one in group for item in one.items])
+        size = sum(one.size for one in group)
+
+        def answer(outcomes: list[Outcome] | FluxError) -> None:
+            self._is_committing = False
+            self._acknowledge(group, outcomes)
+            self._commit()
+            self._hold()
+
+        self._is_committing = True
+        if not commands:
+            self._loop.call_soon(answer, [])
+            return
+        try:
+            committer.submit(self._loop, commands, answer, size=size)
+        except FluxError as error:
+            self._loop.call_soon(answer, error)
+
+    def _next_group(self) -> list[_Waiting]:
+        count = items = 0
+        for one in self._waiting:
+            items += len(one.items)
+            if count and items > MOST_COMMANDS:
+                break
+            count += 1
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        return group
+
+    def _acknowledge(
+        self, group: Sequence[_Waiting], outcomes: list[Outcome] | FluxError
+    ) -> None:
+        texts: list[bytes] = []
+        place = 0
+        for one in group:
+            self._waiting_bytes -= one.size
+            if isinstance(outcomes, FluxError):
+                texts.append(_refusal(outcomes, one.ref))
+                continue
+            start = place
+            place += sum(isinstance(item, Event) for item in one.items)
+            results = endpoints.results(one.items, outcomes[start:place])
+            texts.append(
+                b'{"type":"published","ref":%b,"results":%b}' % (one.ref, results)
+            )
+        self.wire.send_texts(texts)
+
+    def _hold(self) -> None:
+        """Reads on, or not, as there is room."""
+        is_held = (
+            self._unread is not None
+            or self._waiting_bytes > WAITING_BYTES
+            or self.wire.is_full
+        )
+        if is_held != self._is_held:
+            self._is_held = is_held
+            self.wire.hold_reading(is_held=is_held)
+
+
+_Read = _Waiting | Subscribe | messages.Unsubscribe | Refused
+
+
+def _read(text: bytes) -> _Read:
+    """A message, as far as that needs no loop: threads may call this."""
+    try:
+        message = messages.parse(text)
+        if not isinstance(message, Publish):
+            _check_size(text, MAX_MESSAGE_BYTES)
+            return message
+        is_single = message.is_single
+        current = config.current()
+        _check_size(
+            message.batch,
+            current.body_size_limit_single_bytes + 2
+            if is_single
+            else current.body_size_limit_batch_bytes,
+        )
+        return _Waiting(message.ref, endpoints.read_batch(message.batch), len(text))
+    except Refused as refused:
+        return refused
+    except FluxError as error:
+        return Refused(error, message.ref if isinstance(message, Publish) else None)
+
+
+def _check_size(text: bytes, limit: int) -> None:
+    if len(text) > limit:
+        raise TooLarge(f"The message is larger than {limit} bytes.")
+
+
+def _refusal(error: FluxError, ref: bytes | None) -> bytes:
+    text = frames.refusal(error)
+    return text if ref is None else text[:-1] + b',"ref":%b}' % ref

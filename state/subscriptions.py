@@ -1,0 +1,101 @@
+"""What one connection is subscribed to, and what of it was delivered already. Pure.
+
+Invariant: an event is wanted once, however many subscriptions it matches.
+"""
+
+from collections.abc import Iterable
+
+from state.frames import Told
+from state.interest import Index, Interest
+
+# Up to so many, looking at each is quicker than an index.
+_FEW = 4
+
+
+class Subscription:
+    """One interest of a connection.
+
+    since: events behind this seq belong to it.
+    shown: by entity, the seq at which a snapshot has shown it; older events are part of
+    what was shown.
+    """
+
+    __slots__ = ("interest", "is_over", "shown", "since")
+
+    def __init__(self, interest: Interest, *, since: int) -> None:
+        self.interest = interest
+        self.since = since
+        self.shown: dict[str, int] = {}
+        self.is_over = False
+
+    def wants(self, told: Told) -> bool:
+        """Whether it is to be told of an event that it matches."""
+        return told.seq > self.since and told.seq > self.shown.get(
+            told.effect.entity_id, 0
+        )
+
+    @property
+    def settled_at(self) -> int:
+        """From this seq on it wants all that it matches."""
+        return max(self.since, max(self.shown.values(), default=0))
+
+
+class Subscriptions:
+    """Those of one connection that are in force."""
+
+    __slots__ = ("_by_interest", "_index")
+
+    def __init__(self) -> None:
+        self._by_interest: dict[Interest, Subscription] = {}
+        self._index: Index[Subscription] | None = None
+
+    def __len__(self) -> int:
+        return len(self._by_interest)
+
+    def put(self, subscription: Subscription) -> None:
+        """Takes one in, in place of an older one of the same interest."""
+        self._by_interest[subscription.interest] = subscription
+        self._index = None
+
+    def remove(self, interest: Interest) -> Subscription | None:
+        self._index = None
+        return self._by_interest.pop(interest, None)
+
+    def get(self, interest: Interest) -> Subscription | None:
+        return self._by_interest.get(interest)
+
+    def interests(self) -> list[Interest]:
+        return list(self._by_interest)
+
+    @property
+    def settled_at(self) -> int:
+        """From this seq on they want all that they match."""
+        return max((one.settled_at for one in self._by_interest.values()), default=0)
+
+    def wants(self, told: Told) -> bool:
+        """Whether an event that was not delivered yet is to be.
+
+        Deletions go to everybody, but for who was told already that it is so.
+        """
+        matching = self._matching(told)
+        if not matching:
+            return told.effect.is_tombstone
+        return any(one.wants(told) for one in matching)
+
+    def delivered(self, told: Told, *, but: Subscription) -> bool:
+        """Whether another one of these has delivered an event of the past."""
+        return any(one.wants(told) for one in self._matching(told) if one is not but)
+
+    def _matching(self, told: Told) -> Iterable[Subscription]:
+        effect = told.effect
+        if len(self._by_interest) <= _FEW:
+            return [
+                one
+                for interest, one in self._by_interest.items()
+                if interest.matches(effect.entity_id, effect.namespace)
+            ]
+        if self._index is None:
+            self._index = Index()
+            for interest, one in self._by_interest.items():
+                self._index.put(interest, one)
+        return self._index.of(effect.entity_id, effect.namespace)

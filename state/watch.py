@@ -1,0 +1,146 @@
+"""Looking after the listeners: who may come in, who is gone, what all are told.
+
+One timer for all of them, so that a thousand silent connections cost next to nothing.
+Invariant: a peer that takes no byte for `FLUX_STALL_SECONDS`, though some are waiting
+for it, is ended; nobody else is.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from django.conf import settings
+
+from flux_project import looped
+from flux_project.database import DatabaseUnavailable
+from flux_project.errors import Unavailable
+from flux_project.looped import LoopConnection
+from state import feed as feeds
+from state import gauges, neighbours
+from state.feed import Feed
+from state.messages import Subscribe
+from state.topics import Subscriber
+from state.wires import STALLED
+
+BEGIN_SECONDS = 5.0
+METRICS_SECONDS = neighbours.SAY_SECONDS
+BEAT_SECONDS = 15.0
+# So often in its time a peer is looked at.
+SWEEPS = 12
+
+
+class TooManyConnections(Unavailable):
+    """This server has as many listening connections as it takes; try again later."""
+
+    code = "too_many_connections"
+
+
+async def admitted(wanted: Subscribe | None) -> Feed:
+    """The feed, for a connection that may join it.
+
+    Raises TooManyConnections, SinceAhead, and DatabaseUnavailable while the feed has
+    not seen the log yet.
+    """
+    feed = current()
+    if len(feed.topics.listeners) >= settings.FLUX_MAX_LISTENERS:
+        raise TooManyConnections
+    try:
+        async with asyncio.timeout(BEGIN_SECONDS):
+            while not feed.has_begun:
+                await feed.moved()
+            if wanted is not None and wanted.since is not None:
+                await feed.reach(wanted.since)
+    except TimeoutError:
+        raise DatabaseUnavailable from None
+    return feed
+
+
+class Watch:
+    """What is done for all listeners of a feed, now and then."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._entities = 0
+        self._counted_at = -1
+        self._taken: dict[Subscriber, tuple[int, float]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._line = LoopConnection(
+            feed.loop,
+            name="flux gauges",
+            statements=gauges.STATEMENTS,
+            answer_seconds=feeds.ANSWER_SECONDS,
+        )
+
+    def start(self) -> None:
+        self._every(METRICS_SECONDS, self._tell_metrics)
+        self._every(settings.FLUX_STALL_SECONDS / SWEEPS, self._sweep)
+        self._every(BEAT_SECONDS, self._beat)
+
+    def stop(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._line.close()
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        def again() -> None:
+            self._timers[work.__name__] = self._feed.loop.call_later(seconds, again)
+            work()
+
+        self._timers[work.__name__] = self._feed.loop.call_later(seconds, again)
+
+    def _tell_metrics(self) -> None:
+        feed = self._feed
+        feed.say()
+        if not feed.topics.listeners:
+            return
+        if self._counted_at != feed.position:
+            position = feed.position
+            self._line.exchange([gauges.ASK_TOTAL], partial(self._counted, position))
+        text = gauges.frame(feed, entities=self._entities)
+        for listener in list(feed.topics.listeners):
+            listener.wire.tell(text)
+
+    def _counted(self, position: int, outcome: looped.Outcome) -> None:
+        if isinstance(outcome, list):
+            self._entities, self._counted_at = gauges.total(outcome[0]), position
+
+    def _beat(self) -> None:
+        for listener in list(self._feed.topics.listeners):
+            if not listener.wire.is_full:
+                listener.wire.beat()
+
+    def _sweep(self) -> None:
+        """Ends those that have taken nothing for too long."""
+        now = self._feed.loop.time()
+        waiting: dict[Subscriber, tuple[int, float]] = {}
+        for listener in list(self._feed.topics.listeners):
+            taken = listener.wire.progress()
+            if taken is None:
+                continue
+            before, since = self._taken.get(listener, (-1, now))
+            # Bytes of the protocol itself add to what waits alone: only more is more.
+            waiting[listener] = (taken, now if taken > before else since)
+            if now - waiting[listener][1] >= settings.FLUX_STALL_SECONDS:
+                listener.end(STALLED)
+        self._taken = waiting
+
+
+_watches: dict[asyncio.AbstractEventLoop, Watch] = {}
+
+
+def current() -> Feed:
+    """The running loop's feed, looked after from now on."""
+    feed = feeds.current()
+    if feed.loop not in _watches:
+        _watches[feed.loop] = Watch(feed)
+        _watches[feed.loop].start()
+    return feed
+
+
+def stop() -> None:
+    """Ends the running loop's feed."""
+    loop = asyncio.get_running_loop()
+    watch = _watches.pop(loop, None)
+    if watch is not None:
+        watch.stop()
+        feeds.stop(loop)
