@@ -46,6 +46,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     receiver: Receiver | None = None
     is_full = False
+    _is_parting = False
     _granted = 0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -97,11 +98,23 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             sent = self.conn.close_sent
             code = 1002 if sent is None else sent.code
             self.receiver.is_ending(_FAULTS.get(code, "protocol_error"))
-        super().handle_parser_exception()
+        self._part()
+
+    def _part(self) -> None:
+        """Ends the connection behind what websockets has to say, so that the peer can
+        still read that: closing while its bytes are unread would reset the connection.
+        """
+        self._is_parting = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.write_eof()
+        self.close_timer = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._account()
+        if not self._is_parting:
+            super().data_received(data)
+            self._account()
 
     def _account(self) -> None:
         """What is held of an unfinished message counts like the bodies of requests."""
@@ -115,9 +128,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._granted = held
         except FluxError:
             self.conn.fail(1013, "overloaded")
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
-            self.transport.close()
+            self._part()
 
     def connection_lost(self, exc: Exception | None) -> None:
         bodies.budget.give(self._granted)

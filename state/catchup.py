@@ -138,9 +138,7 @@ class CatchUp:
                 if missed:
                     self._wire.send(Batch(missed))
                 await self._wire.drained()
-        self._wire.send_texts(
-            [frames.message("replay_end", seq=upto, **marks)], seq=upto
-        )
+        self._wire.send_texts([frames.message("replay_end", seq=upto, **marks)])
 
     async def _matching(
         self, subscription: Subscription, at: int, upto: int

@@ -14,7 +14,7 @@ from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
 from flux_project import metrics, peers
-from flux_project.errors import FluxError
+from flux_project.errors import FluxError, MethodNotAllowed
 from flux_project.gate import Receive, Scope, Send, refuse_socket, send_reply
 from flux_project.reply import refusal
 from flux_project.sockets import PING, Receiver, SocketProtocol
@@ -35,6 +35,10 @@ class UpgradeRequired(FluxError):
 
 async def refuse_http(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers a plain request to the socket's address."""
+    if scope["method"] != "GET":
+        error = MethodNotAllowed(f"{scope['method']} is not possible here; GET is.")
+        await send_reply(send, refusal(error), [(b"allow", b"GET")])
+        return
     upgrade = [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
     await send_reply(send, refusal(UpgradeRequired()), upgrade)
 

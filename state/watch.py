@@ -93,16 +93,21 @@ class Watch:
         feed.say()
         if not feed.topics.listeners:
             return
-        if self._counted_at != feed.position:
-            position = feed.position
-            self._line.exchange([gauges.ASK_TOTAL], partial(self._counted, position))
-        text = gauges.frame(feed, entities=self._entities)
-        for listener in list(feed.topics.listeners):
-            listener.wire.tell(text)
+        if self._counted_at == feed.position:
+            self._tell_all()
+        else:
+            counted = partial(self._counted, feed.position)
+            self._line.exchange([gauges.ASK_TOTAL], counted)
 
     def _counted(self, position: int, outcome: looped.Outcome) -> None:
         if isinstance(outcome, list):
             self._entities, self._counted_at = gauges.total(outcome[0]), position
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        text = gauges.frame(self._feed, entities=self._entities)
+        for listener in list(self._feed.topics.listeners):
+            listener.wire.tell(text)
 
     def _beat(self) -> None:
         for listener in list(self._feed.topics.listeners):
