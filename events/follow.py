@@ -15,9 +15,11 @@ from flux_project import pipeline
 from flux_project.pipeline import Call, Statement
 from state.selection import Selection
 
-# At most so many events of the log are looked at, or of one entity read, by one call.
+# One call looks at so many events of the log at most, where a filter may match rarely.
 WINDOW = 5_000
-WINDOW_BYTES = 512 << 10
+# It answers so many: to decode them takes the loop about two milliseconds.
+MOST_EVENTS = 500
+MOST_BYTES = 512 << 10
 
 _SQL = Path(__file__).parent / "sql"
 _PULSE = Statement.from_file(_SQL / "pulse.sql")
@@ -66,18 +68,22 @@ def pulse(answer: PGresult) -> Pulse:
 def ask_after(seq: int, *, upto: int, selection: Selection) -> Call:
     """Asks for the events behind `seq` that a selection matches; `after` reads them.
 
-    They lie at `upto` or before; WINDOW and WINDOW_BYTES bound the answer.
+    They lie at `upto` or before, and within WINDOW, MOST_EVENTS and MOST_BYTES.
     """
-    low, high = selection.bounds()
+    end = pipeline.bigint(_end(seq, upto, selection))
+    place = (pipeline.bigint(seq), end, pipeline.bigint(MOST_BYTES))
+    most = pipeline.integer(MOST_EVENTS)
     if selection.ids is not None:
-        limits = (pipeline.bigint(upto), pipeline.bigint(WINDOW_BYTES))
-        wanted = (selection.ids[0].encode(), pipeline.integer(WINDOW))
-        return _AFTER_ENTITY, (pipeline.bigint(seq), *limits, *wanted)
-    end = min(upto, seq + WINDOW)
-    limits = (pipeline.bigint(end), pipeline.bigint(WINDOW_BYTES))
+        return _AFTER_ENTITY, (*place, selection.ids[0].encode(), most)
+    low, high = selection.bounds()
     ids = (low.encode(), None if high is None else high.encode())
     is_default = b"\1" if selection.is_default else b"\0"
-    return _AFTER, (pipeline.bigint(seq), *limits, *ids, is_default)
+    return _AFTER, (*place, *ids, is_default, most)
+
+
+def _end(seq: int, upto: int, selection: Selection) -> int:
+    """How far one call looks; of one entity the index finds its events anywhere."""
+    return upto if selection.ids is not None else min(upto, seq + WINDOW)
 
 
 def after(
@@ -85,14 +91,11 @@ def after(
 ) -> tuple[list[Logged], int]:
     """The events that `ask_after` asked for, and the seq up to which these are all."""
     found = [_logged(answer, row) for row in range(answer.ntuples)]
-    matching = pipeline.int8(answer.get_value(0, 7)) if found else 0
-    if selection.ids is None:
-        end = min(upto, seq + WINDOW)
-        is_cut = matching > len(found)
-    else:
-        end = upto
-        is_cut = matching > len(found) or matching == WINDOW
-    return found, found[-1].seq if is_cut else end
+    if found:
+        before_bytes = pipeline.int8(answer.get_value(0, 7))
+        if before_bytes == MOST_EVENTS or before_bytes > len(found):
+            return found, found[-1].seq
+    return found, _end(seq, upto, selection)
 
 
 def _logged(answer: PGresult, row: int) -> Logged:

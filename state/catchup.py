@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 2.0
 CHUNK_BYTES = 64 << 10
 # A fold is written when it has this size: to a slow peer it is old soon.
 FOLD_BYTES = 64 << 10
-STRETCH_EVENTS = 1_000
+STRETCH_EVENTS = 500
 # Entities that changed while a snapshot was being read; beyond, it would hold too much.
 MOST_SHOWN = 50_000
 
@@ -65,10 +65,18 @@ class CatchUp:
                 self._behind_since = self._feed.loop.time()
             elif self.position >= self._feed.position:
                 await self._feed.moved()
-            elif self._is_slow():
-                await self._fold()
             else:
-                await self._go_on()
+                await self._step()
+
+    async def keep_up(self) -> None:
+        """Tells what is told live, up to where the feed is now: a replay that begins
+        then says all that was committed before it was asked for."""
+        until = self._feed.position
+        while self.position < until:
+            await self._step()
+
+    async def _step(self) -> None:
+        await (self._fold() if self._is_slow() else self._go_on())
 
     def _is_done(self) -> bool:
         there = self.position >= self._feed.position
@@ -108,6 +116,7 @@ class CatchUp:
             for told in events:
                 if self._subscriptions.wants(told):
                     fold.add(told)
+            # To fold a stretch takes milliseconds; the others come first.
             await asyncio.sleep(0)
         if fold.dropped:
             metrics.CONFLATIONS.inc()

@@ -16,6 +16,7 @@ import structlog
 
 from events import announce, follow, log
 from events.announce import Committed
+from events.envelope import Event
 from events.follow import Pulse
 from flux_project import looped, metrics
 from flux_project.database import DatabaseUnavailable
@@ -113,6 +114,9 @@ class Feed:
             return
         at = committed.recorded_at
         known = self._cursor + 1 - first
+        if not (self.topics.listeners or self._queue):
+            self._pass_over(events[known:])
+            return
         told = [
             Told(event, seq=seq, recorded_at=at)
             for seq, event in enumerate(events[known:], first + known)
@@ -121,6 +125,17 @@ class Feed:
             self._take(told, events[-1].event_id)
             self._wake_others()
 
+    def _pass_over(self, events: Sequence[Event]) -> None:
+        """Takes what nobody here listens to."""
+        if events:
+            self.recent.clear()
+            self._cursor += len(events)
+            self.position, self._last_id = self._cursor, events[-1].event_id
+            self.rates.count([event.source for event in events])
+            metrics.FEED_SEQ.set(self.position)
+            self._wake_others()
+            self._tell_moved()
+
     async def moved(self) -> None:
         """Returns when more was handed out, or the log became another one."""
         future: asyncio.Future[None] = self.loop.create_future()
@@ -128,25 +143,32 @@ class Feed:
         await future
 
     async def reach(self, seq: int) -> None:
-        """Returns once the feed has handed out `seq`.
+        """Returns once the feed has handed out `seq`, and all that is committed now.
 
-        Raises SinceAhead when the log ends before it, and DatabaseUnavailable.
+        So who was told of a commit, and asks for what came since, finds it in there.
+        Raises SinceAhead when the log ends before `seq`, and DatabaseUnavailable.
         """
-        if seq > self._cursor:
-            head = await self._head()
-            if seq > head:
-                raise SinceAhead(f"since is {seq}, but the log ends at {head}.")
+        head = await self._head(known=max(seq, self._cursor))
+        if seq > head:
+            raise SinceAhead(f"since is {seq}, but the log ends at {head}.")
+        if head > self._cursor:
             self._read()
+        await self._handed_out(head)
+
+    async def _handed_out(self, seq: int) -> None:
         while self.position < seq:
             await self.moved()
 
-    async def _head(self) -> int:
+    async def _head(self, *, known: int) -> int:
+        """Where the log ends; while the database is away, what is known of that."""
         future: asyncio.Future[looped.Outcome] = self.loop.create_future()
         self._line.exchange([log.HEAD], partial(_resolve, future))
         outcome = await future
-        if not isinstance(outcome, list):
+        if isinstance(outcome, list):
+            return log.head(outcome[0]).seq
+        if known > self._cursor:
             raise DatabaseUnavailable
-        return log.head(outcome[0]).seq
+        return known
 
     def _tick(self) -> None:
         self._poll = self.loop.call_later(POLL_SECONDS, self._tick)
@@ -169,8 +191,11 @@ class Feed:
     async def _read_directory(self) -> None:
         try:
             rows = await self.past.entities(_DIRECTORY, after="")
-            batches = [Batch([told_of(row)], bears_ids=False) for row in rows]
-            for batch in batches:
+            for row in rows:
+                # Its seq says that what came before was told: who resumes there would
+                # miss what was not.
+                await self._handed_out(row.seq)
+                batch = Batch([told_of(row)], bears_ids=False)
                 self.topics.deliver_directory(batch)
         finally:
             self._showing = None
@@ -247,6 +272,8 @@ class Feed:
         self._queue.clear()
         self.recent.clear()
         self.topics.end_all(LOG_RESET)
+        if self._showing is not None:
+            self._showing.cancel()
         self._tell_moved()
         self._read()
 

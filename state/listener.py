@@ -189,8 +189,10 @@ class Listener:
         except FluxError as error:
             self._refuse(subscription, error)
             return
+        catch_up = self._fall_behind()
+        await catch_up.keep_up()
         if self._begin(subscription):
-            await self._fall_behind().replay(subscription)
+            await catch_up.replay(subscription)
 
     async def _snapshot(self, subscription: Subscription) -> None:
         if self._begin(subscription):
