@@ -93,7 +93,8 @@ class LoopConnection:
 
     def close(self) -> None:
         """Ends the connection; exchanges under way get an error."""
-        self._lost(psycopg.OperationalError("the connection was closed"))
+        failed = self._cut(None)
+        _finish_all(failed, psycopg.OperationalError("the connection was closed"))
 
     def _connect(self) -> Connection[TupleRow]:
         connection = connect(name=self._name, extra=BY_KEY)
@@ -206,11 +207,16 @@ class LoopConnection:
             _finish(exchange, exchange.failure or exchange.results)
         _finish_all(failed, _as_operational(error))
 
-    def _cut(self, error: BaseException) -> list[_Exchange]:
-        """Ends the connection; the exchanges whose outcome nobody knows now."""
+    def _cut(self, error: BaseException | None) -> list[_Exchange]:
+        """Ends the connection; the exchanges whose outcome nobody knows now.
+
+        error: None where it is meant to end.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
-            logger.warning("connection_lost", name=self._name, error=str(error).strip())
+            if error is not None:
+                why = str(error).strip()
+                logger.warning("connection_lost", name=self._name, error=why)
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             connection.close()
