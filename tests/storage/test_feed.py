@@ -57,7 +57,7 @@ def offered(commands: Sequence[Command], first_seq: int) -> Committed:
 
 
 Work = Callable[[Feed, Ear], Any]
-Run = Callable[[Work], Any]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -65,7 +65,10 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a test with a feed that polls once an hour: by default nothing helps it."""
     monkeypatch.setattr(feeds, "POLL_SECONDS", 3_600)
 
-    def running(work: Work) -> object:
+    def running(work: Work, *, is_deaf: bool = False) -> object:
+        if is_deaf:
+            monkeypatch.setattr(log, "CHANNEL", "elsewhere")
+
         async def main() -> object:
             feed = Feed(asyncio.get_running_loop())
             feed.start()
@@ -100,14 +103,13 @@ def test_a_lost_notification_costs_time_alone(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr(log, "CHANNEL", "elsewhere")
 
     async def work(feed: Feed, ear: Ear) -> None:
         await commit(append(), append())
         await ear.hears(2)
         assert ear.seqs == [1, 2]
 
-    run(work)
+    run(work, is_deaf=True)
 
 
 def test_what_is_offered_comes_without_the_database(run: Run) -> None:
@@ -140,18 +142,16 @@ def test_what_lies_before_an_offer_is_read(run: Run) -> None:
 
     async def work(feed: Feed, ear: Ear) -> None:
         commands = [append(f"a/{n}") for n in range(5)]
-        feed._heard = lambda channel, payload: None  # type: ignore[method-assign]  # deaf
         await commit(*commands)
         feed.offer(offered(commands[3:], 4))
         await ear.hears(5)
         assert ear.ids == [f"a/{n}" for n in range(5)]
 
-    run(work)
+    run(work, is_deaf=True)
 
 
 def test_what_is_offered_while_the_log_is_read_comes_once(run: Run) -> None:
     async def work(feed: Feed, ear: Ear) -> None:
-        feed._heard = lambda channel, payload: None  # type: ignore[method-assign]  # deaf
         commands = [append(f"a/{n}") for n in range(3)]
         await commit(*commands)
         feed._read()
@@ -160,7 +160,7 @@ def test_what_is_offered_while_the_log_is_read_comes_once(run: Run) -> None:
         await feed.reach(4)
         assert ear.seqs == [1, 2, 3, 4]
 
-    run(work)
+    run(work, is_deaf=True)
 
 
 def test_a_long_backlog_is_read_to_its_end(run: Run) -> None:
@@ -194,7 +194,6 @@ def test_who_listens_later_hears_from_there_on(run: Run) -> None:
 
 def test_reaching_waits_for_all_that_is_committed(run: Run) -> None:
     async def work(feed: Feed, ear: Ear) -> None:
-        feed._heard = lambda channel, payload: None  # type: ignore[method-assign]  # deaf
         await commit(append(), append(), append())
         await feed.reach(1)
         assert feed.position == 3
@@ -202,7 +201,7 @@ def test_reaching_waits_for_all_that_is_committed(run: Run) -> None:
         with pytest.raises(SinceAhead):
             await feed.reach(4)
 
-    run(work)
+    run(work, is_deaf=True)
 
 
 def test_without_the_database_what_is_known_can_be_reached(
