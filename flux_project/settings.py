@@ -54,9 +54,9 @@ DEBUG = env.boolean("DEBUG", default=False)
 ALLOWED_HOSTS = ["*"]  # flux_project.gate checks the Host header, for every path
 
 # A pool per process, so that a rush of requests waits instead of running the server out
-# of connections. The committer, the readers and the listener own theirs, beside it.
+# of connections. The committer, the readers and the feed own theirs, beside it.
 DATABASE_POOL_SIZE = 10
-DATABASE_OWN_CONNECTIONS = 10
+DATABASE_OWN_CONNECTIONS = 14
 FLUX_EMBEDDED = not env.text("DATABASE_URL")
 FLUX_PLACES = places.locate(FLUX_DATA_DIR)
 DATABASES = {
