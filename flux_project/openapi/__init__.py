@@ -6,6 +6,7 @@ serializer to derive it from. Invariant: the API's tests hold every answer again
 
 from typing import Any
 
+from flux_project.openapi import live
 from flux_project.openapi.reading import GET_ENTITY, HISTORY, LIST_ENTITIES
 from flux_project.openapi.schemas import COMPONENTS
 from flux_project.openapi.service import (
@@ -39,6 +40,7 @@ __all__ = [
 _TAGS = [
     {"name": "Events", "description": "Publish what happened; read what happened."},
     {"name": "Entities", "description": "The world as it is now, derived from events."},
+    {"name": "Live", "description": "Hear of every change as it happens."},
     {"name": "Service", "description": "Health, configuration, connectors."},
 ]
 _ADMIN_TOKEN = {
@@ -57,6 +59,7 @@ def finish(
         "securitySchemes": {"adminToken": _ADMIN_TOKEN},
     }
     result["tags"] = _TAGS
+    result["paths"] |= live.PATHS
     # An entity may be called `delete`; its address is no operation of its own.
     shared = result["paths"]["/api/state/entities/delete"]
     for method in ("get", "delete"):

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver
 
-from flux_project.urls import urlpatterns
+from flux_project.urls import live_routes, urlpatterns
 
 PROJECT = Path(__file__).resolve().parents[2]
 APPS = ("flux_project", "namespaces", "events", "state", "connectors")
@@ -57,6 +57,7 @@ def operations() -> Iterator[str]:
             is_listed = not (fixed and action in {"retrieve", "destroy"})
             if is_listed and method != "head":
                 yield f"{method.upper()} {path}"
+    yield from sorted({f"GET {path}" for _, path in live_routes})
 
 
 def test_every_route_is_in_the_contract() -> None:
