@@ -27,7 +27,7 @@ CHUNK_BYTES = 64 << 10
 FOLD_BYTES = 64 << 10
 STRETCH_EVENTS = 500
 # Entities that changed while a snapshot was being read; beyond, it would hold too much.
-MOST_SHOWN = 50_000
+MOST_SHOWN = 100_000
 
 _EVERYTHING = Selection()
 Job = Callable[[], Awaitable[None]]
@@ -48,6 +48,7 @@ class CatchUp:
         self._wire = wire
         self._subscriptions = subscriptions
         self._jobs: list[Job] = []
+        self._bears_ids = True
         self._behind_since = feed.loop.time()
 
     def add(self, job: Job) -> None:
@@ -70,10 +71,13 @@ class CatchUp:
 
     async def keep_up(self) -> None:
         """Tells what is told live, up to where the feed is now: a replay that begins
-        then says all that was committed before it was asked for."""
+        then says all that was committed before it was asked for. Nobody may resume
+        behind what is told here: that would leave the replay out."""
         until = self._feed.position
+        self._bears_ids = False
         while self.position < until:
             await self._step()
+        self._bears_ids = True
 
     async def _step(self) -> None:
         await (self._fold() if self._is_slow() else self._go_on())
@@ -101,7 +105,7 @@ class CatchUp:
         for chunk in _chunks(events):
             wanted = [told for told in chunk if self._subscriptions.wants(told)]
             if wanted:
-                self._wire.send(Batch(wanted))
+                self._wire.send(Batch(wanted, bears_ids=self._bears_ids))
             self.position = chunk[-1].seq
             await self._wire.drained()
             if self._is_slow():
@@ -109,23 +113,27 @@ class CatchUp:
         self.position = upto
 
     async def _fold(self) -> None:
-        """Tells the newest value of each property of a stretch, however long."""
-        fold, at = Fold(), self.position
-        while at < self._feed.position and fold.size < FOLD_BYTES:
-            events, at = await self._stretch(at)
+        """Tells the newest value of each property of a stretch, however long.
+
+        What is folded counts as written: a subscription that comes or goes meanwhile
+        begins or ends behind it.
+        """
+        fold, start = Fold(), self.position
+        while self.position < self._feed.position and fold.size < FOLD_BYTES:
+            events, at = await self._stretch(self.position)
             for told in events:
                 if self._subscriptions.wants(told):
                     fold.add(told)
+            self.position = at
             # To fold a stretch takes milliseconds; the others come first.
             await asyncio.sleep(0)
         if fold.dropped:
             metrics.CONFLATIONS.inc()
-            text = frames.message("conflated", from_seq=self.position + 1, to_seq=at)
-            self._wire.send_texts([text])
+            bounds = {"from_seq": start + 1, "to_seq": self.position}
+            self._wire.send_texts([frames.message("conflated", **bounds)])
         for seq, texts in fold.events():
-            self._wire.send_texts(texts, seq=seq)
+            self._wire.send_texts(texts, seq=seq if self._bears_ids else None)
             await self._wire.drained()
-        self.position = at
 
     async def replay(self, subscription: Subscription) -> None:
         """What a subscription missed since it left off, between two marks."""

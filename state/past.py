@@ -87,6 +87,8 @@ class Past:
                 outcome = await future
                 if isinstance(outcome, list):
                     return outcome[0]
+                if isinstance(outcome, looped.Refused):
+                    logger.error("not_read", error=str(outcome))
                 await asyncio.sleep(AGAIN_SECONDS)
 
 
