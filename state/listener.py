@@ -50,6 +50,8 @@ class Listener:
         "_has_subscribed",
         "_pending",
         "_subscriptions",
+        "_taken",
+        "_taken_at",
         "_task",
         "wire",
     )
@@ -63,6 +65,8 @@ class Listener:
         self._catch_up: CatchUp | None = None
         self._task: asyncio.Task[None] | None = None
         self._directory: Batch | None = None
+        self._taken: int | None = None
+        self._taken_at = feed.loop.time()
 
     def join(self) -> None:
         """Everything from now on, until it subscribes."""
@@ -74,11 +78,22 @@ class Listener:
         self._feed.topics.listeners.pop(self, None)
         for interest in self._subscriptions.interests():
             self._remove(interest)
-        if self._task is not None:
-            self._task.cancel()
+        # What ends a task is kept with it, and with that all that the task held.
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
     def end(self, why: End) -> None:
         self.wire.end(why)
+
+    def stalled_seconds(self, now: float) -> float:
+        """For how long the peer has taken no byte, though some wait for it."""
+        taken = self.wire.progress()
+        # Bytes of the protocol itself add to what waits alone: only more is more.
+        before, self._taken = self._taken, taken
+        if taken is None or before is None or taken > before:
+            self._taken_at = now
+        return now - self._taken_at
 
     @property
     def is_live(self) -> bool:
@@ -112,7 +127,7 @@ class Listener:
         since: what was missed behind that seq comes first; snapshot: the state does.
         Raises TooManySubscriptions.
         """
-        known = len(self._subscriptions) + len(self._pending)
+        known = len({*self._subscriptions.interests(), *self._pending})
         is_new = self._find(interest) is None or not self._has_subscribed
         if self._has_subscribed and is_new and known >= MAX_SUBSCRIPTIONS:
             raise TooManySubscriptions
@@ -124,7 +139,7 @@ class Listener:
             self._put(Subscription(interest, since=self.position))
             self._acknowledge("subscribed", interest)
             return
-        self._remove(interest)
+        # An older one of this interest goes on until this one is acknowledged.
         self._drop_pending(interest)
         subscription = Subscription(interest, since=since or 0)
         self._pending[interest] = subscription

@@ -31,6 +31,9 @@ class Subscriber(Protocol):
     def end(self, why: End) -> None:
         """Ends the connection."""
 
+    def stalled_seconds(self, now: float) -> float:
+        """For how long its peer has taken no byte, though some wait; looked at anew."""
+
     def take(self, batch: Batch, *, upto: int) -> None:
         """Sends events; all that concern it up to the seq `upto` are sent then."""
 

@@ -6,6 +6,7 @@ for it, is ended; nobody else is.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,8 @@ METRICS_SECONDS = neighbours.SAY_SECONDS
 BEAT_SECONDS = 15.0
 # So often in its time a peer is looked at.
 SWEEPS = 12
+# So many listeners at once; then the loop does something else: a write takes 5 us.
+AT_ONCE = 200
 
 
 class TooManyConnections(Unavailable):
@@ -62,7 +65,6 @@ class Watch:
         self._feed = feed
         self._entities = 0
         self._counted_at = -1
-        self._taken: dict[Subscriber, tuple[int, float]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._line = LoopConnection(
             feed.loop,
@@ -106,28 +108,36 @@ class Watch:
 
     def _tell_all(self) -> None:
         text = gauges.frame(self._feed, entities=self._entities)
-        for listener in list(self._feed.topics.listeners):
-            listener.wire.tell(text)
+        self._for_each(lambda listener: listener.wire.tell(text))
 
     def _beat(self) -> None:
-        for listener in list(self._feed.topics.listeners):
-            if not listener.wire.is_full:
-                listener.wire.beat()
+        self._for_each(_beat)
 
     def _sweep(self) -> None:
         """Ends those that have taken nothing for too long."""
-        now = self._feed.loop.time()
-        waiting: dict[Subscriber, tuple[int, float]] = {}
-        for listener in list(self._feed.topics.listeners):
-            taken = listener.wire.progress()
-            if taken is None:
-                continue
-            before, since = self._taken.get(listener, (-1, now))
-            # Bytes of the protocol itself add to what waits alone: only more is more.
-            waiting[listener] = (taken, now if taken > before else since)
-            if now - waiting[listener][1] >= settings.FLUX_STALL_SECONDS:
-                listener.end(STALLED)
-        self._taken = waiting
+        self._for_each(self._look_at)
+
+    def _look_at(self, listener: Subscriber) -> None:
+        stalled = listener.stalled_seconds(self._feed.loop.time())
+        if stalled >= settings.FLUX_STALL_SECONDS:
+            listener.end(STALLED)
+
+    def _for_each(self, work: Callable[[Subscriber], None]) -> None:
+        """Does something for all listeners, some at a time."""
+        self._some(deque(self._feed.topics.listeners), work)
+
+    def _some(
+        self, left: deque[Subscriber], work: Callable[[Subscriber], None]
+    ) -> None:
+        for _ in range(min(AT_ONCE, len(left))):
+            work(left.popleft())
+        if left:
+            self._feed.loop.call_soon(self._some, left, work)
+
+
+def _beat(listener: Subscriber) -> None:
+    if not listener.wire.is_full:
+        listener.wire.beat()
 
 
 _watches: dict[asyncio.AbstractEventLoop, Watch] = {}
