@@ -6,6 +6,7 @@ later. Invariant: what is announced was committed before.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from msgspec import Struct
@@ -37,6 +38,15 @@ def follow(loop: asyncio.AbstractEventLoop, follower: Follower) -> None:
 
 def unfollow(loop: asyncio.AbstractEventLoop) -> None:
     _followers.pop(loop, None)
+
+
+def tell_all(committed: Committed) -> None:
+    """Offers a commit of any thread to all followers, each on its loop; later, but
+    before whatever else that thread has its loop do from now on."""
+    for loop, follower in list(_followers.items()):
+        # A loop that was closed follows no more; the commit stands all the same.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(follower.offer, committed)
 
 
 def tell(loop: asyncio.AbstractEventLoop, committed: Committed) -> None:

@@ -15,7 +15,8 @@ from django.db import connections
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from events import log
+from events import announce, log
+from events.announce import Committed
 from events.commands import Append, Command, Delete, Outcome, Stored
 from events.group import Group
 from flux_project import pipeline
@@ -106,7 +107,9 @@ def _attempt(
         also(connection)
         pipeline.run(connection, [pipeline.COMMIT])
     elif group.events:
-        pipeline.run(connection, [*_writes(group), pipeline.COMMIT])
+        answers = pipeline.run(connection, [*_writes(group), pipeline.COMMIT])
+        at = log.recorded_at(answers[0])
+        announce.tell_all(Committed(group.first_seq, at, group.events))
     else:
         pipeline.run(connection, [pipeline.ROLLBACK])
     return outcomes

@@ -48,7 +48,6 @@ class CatchUp:
         self._wire = wire
         self._subscriptions = subscriptions
         self._jobs: list[Job] = []
-        self._bears_ids = True
         self._behind_since = feed.loop.time()
 
     def add(self, job: Job) -> None:
@@ -71,13 +70,16 @@ class CatchUp:
 
     async def keep_up(self) -> None:
         """Tells what is told live, up to where the feed is now: a replay that begins
-        then says all that was committed before it was asked for. Nobody may resume
-        behind what is told here: that would leave the replay out."""
+        then says all that was committed before it was asked for.
+
+        Whose first subscription begins in the past is told of nothing before it, not
+        even of deletions: their seq would lead beyond what it has yet to get.
+        """
         until = self._feed.position
-        self._bears_ids = False
+        if not len(self._subscriptions):
+            self.position = until
         while self.position < until:
             await self._step()
-        self._bears_ids = True
 
     async def _step(self) -> None:
         await (self._fold() if self._is_slow() else self._go_on())
@@ -105,7 +107,7 @@ class CatchUp:
         for chunk in _chunks(events):
             wanted = [told for told in chunk if self._subscriptions.wants(told)]
             if wanted:
-                self._wire.send(Batch(wanted, bears_ids=self._bears_ids))
+                self._wire.send(Batch(wanted))
             self.position = chunk[-1].seq
             await self._wire.drained()
             if self._is_slow():
@@ -132,7 +134,7 @@ class CatchUp:
             bounds = {"from_seq": start + 1, "to_seq": self.position}
             self._wire.send_texts([frames.message("conflated", **bounds)])
         for seq, texts in fold.events():
-            self._wire.send_texts(texts, seq=seq if self._bears_ids else None)
+            self._wire.send_texts(texts, seq=seq)
             await self._wire.drained()
 
     async def replay(self, subscription: Subscription) -> None:
@@ -155,7 +157,8 @@ class CatchUp:
                 if missed:
                     self._wire.send(Batch(missed))
                 await self._wire.drained()
-        self._wire.send_texts([frames.message("replay_end", seq=upto, **marks)])
+        # One that was given up ends where it is.
+        self._wire.send_texts([frames.message("replay_end", seq=at, **marks)])
 
     async def _matching(
         self, subscription: Subscription, at: int, upto: int

@@ -136,7 +136,9 @@ class Listener:
             self._remove(EVERYTHING)
         if since is None and not snapshot:
             self._drop_pending(interest)
-            self._put(Subscription(interest, since=self.position))
+            # One in force goes on: what it has delivered is not to be told again.
+            if self._subscriptions.get(interest) is None:
+                self._put(Subscription(interest, since=self.position))
             self._acknowledge("subscribed", interest)
             return
         # An older one of this interest goes on until this one is acknowledged.

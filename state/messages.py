@@ -107,7 +107,7 @@ def _batch(members: Mapping[str, bytes]) -> bytes:
 
 
 def _subscribe(interest: Interest, since: object, snapshot: object) -> Subscribe:
-    if snapshot not in {None, True, False}:
+    if snapshot is not None and not isinstance(snapshot, bool):
         raise InvalidSubscription("snapshot must be true or false.", field="snapshot")
     if since is not None and snapshot:
         message = "since and snapshot exclude each other: the state holds the past."
