@@ -1,8 +1,8 @@
 """Which content a page may load (Content-Security-Policy).
 
 `CONTENT_SECURITY_POLICY` in the settings is the strict rule of every answer: scripts
-and styles of this server, nothing inline, nothing from elsewhere. Invariant: only the
-two third-party interfaces below are allowed more, and only on their own paths.
+and styles of this server, nothing inline, nothing from elsewhere. Invariant: only what
+stands below is allowed more, and only on its own paths.
 """
 
 from typing import Any
@@ -27,7 +27,10 @@ _ADMIN: dict[str, Any] = {
 # and tries out operations.
 _DOCS: dict[str, Any] = {"img-src": [SELF, "data:"], "connect-src": [SELF]}
 
-_MORE = {"/admin/": _ADMIN, "/api/docs": _DOCS}
+# The page of live changes: its script listens to this server.
+_LIVE: dict[str, Any] = {"connect-src": [SELF]}
+
+_MORE = {"/admin/": _ADMIN, "/api/docs": _DOCS, "/live": _LIVE}
 
 
 class PolicyMiddleware(CSPMiddleware):

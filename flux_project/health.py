@@ -1,4 +1,4 @@
-"""Whether this server can do its work (contract §9).
+"""How the database is (contract §9); of the feed, `state.feed.check` says it.
 
 Invariant: the answer comes soon, also from a database that stands still: no statement
 timeout of its own works then.

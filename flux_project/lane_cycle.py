@@ -8,11 +8,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import ClassVar
 
-from msgspec.structs import replace
-
 from flux_project import bugs, metrics, refusals, request_ids
 from flux_project.errors import FluxError
-from flux_project.reply import Read, Reply, Write, refusal
+from flux_project.reply import Read, Reply, Write, identified, refusal
 
 Result = Reply | Write | Read
 # The address of a request, and its headers.
@@ -74,9 +72,9 @@ class LaneCycle:
             reply.body,
             request_id=self.id,
             method=self.method,
-            path=address.decode("latin-1"),
+            path=address,
         )
-        return replace(reply, headers=(*reply.headers, ("X-Request-Id", self.id)))
+        return identified(reply, self.id)
 
 
 class PublishCycle(LaneCycle):

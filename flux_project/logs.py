@@ -9,6 +9,18 @@ import structlog
 
 # Each line of these repeats, in many words, what our own lines say.
 QUIET = ("asyncio", "daphne", "django.request", "psycopg.pool", "uvicorn.error")
+# Of errors too: any client could have them written, as many as it likes.
+_OF_CLIENTS = {
+    "ASGI callable returned without completing handshake.",  # it was refused
+    "Invalid UTF-8 sequence received from client.",
+}
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the server's or of Django's says more than our own do."""
+    if record.name == "django.request":
+        return record.exc_info is not None  # else a 503, say, which is `refused`
+    return record.msg not in _OF_CLIENTS
 
 
 _JSON: list[structlog.typing.Processor] = [
@@ -53,7 +65,10 @@ def configure(options: Mapping[str, Any]) -> None:
                 "stderr": {"class": "logging.StreamHandler", "formatter": "flux"}
             },
             "root": {"handlers": ["stderr"], "level": options["level"].upper()},
-            "loggers": {name: {"level": "ERROR"} for name in QUIET},
+            "filters": {"news": {"()": lambda: is_news}},
+            "loggers": {
+                name: {"level": "ERROR", "filters": ["news"]} for name in QUIET
+            },
         }
     )
 

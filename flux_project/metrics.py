@@ -22,7 +22,8 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from flux_project import shared_metrics
 
@@ -91,7 +92,9 @@ FEED_LAG = _histogram(
     _SLOW_SECONDS,
 )
 FEED_READS = _counter("feed_reads", "Times that the feed read from the log.")
-FEED_RECONNECTS = _counter("feed_reconnects", "Times that the feed lost its database.")
+FEED_RECONNECTS = _counter(
+    "feed_reconnects", "Times that the feed lost its database and found it again."
+)
 
 # The listeners: WebSockets and Server-Sent Events.
 LISTENERS = Gauge(
@@ -150,7 +153,12 @@ class Answers:
 
 @cache
 def route(pattern: str) -> str:
-    """A route of Django's as the documents write it, beginning with a slash."""
+    """A route of Django's as the documents write it, beginning with a slash.
+
+    The admin's pages are one: people's pages need no time series each.
+    """
+    if pattern.startswith("admin"):
+        return "/admin"
     return "/" + re.sub(r"\(\?P<(\w+)>.*", r"{\1}", pattern.lstrip("^"))
 
 
@@ -181,8 +189,14 @@ def listener_ended(reason: str | None) -> None:
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """All metrics as text, and its content type: the one of the formats that a header
-    Accept names. What other processes counted in plain numbers is a second old."""
+    """All metrics as text, and its content type: OpenMetrics where a header Accept
+    names that. What other processes counted in plain numbers is a second old.
+
+    The library's own choice goes by versions, and fails on one that is no number.
+    """
     flush()
-    encode, content_type = choose_encoder(accept)
-    return encode(shared_metrics.registry() or REGISTRY), content_type
+    registry = shared_metrics.registry() or REGISTRY
+    if "application/openmetrics-text" in accept:
+        text = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]  # it has no types
+        return text, openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4

@@ -11,12 +11,21 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from flux_project import bugs, metrics, refusals, request_ids
-from flux_project.gate import Application, Message, Receive, Scope, Send, send_reply
+from flux_project.errors import MethodNotAllowed
+from flux_project.gate import (
+    Application,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    refuse_socket,
+    send_reply,
+)
 from flux_project.reply import refusal
 
 # Where whatever answers a request says which route that is.
 ROUTE = "flux.route"
-_NO_ROUTE = "other"
+_OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _STARTS = {
     "http.response.start",
@@ -37,15 +46,25 @@ class Observed:
         if scope["type"] != "http":
             # A socket lives long and publishes: an id bound here would get into lines
             # about work that others wait for too.
-            await self.inner(scope, receive, request.send)
+            await self._serve(scope, receive, request)
             return
         with request_ids.bound(request.id):
-            try:
-                await self.inner(scope, request.receive, request.send)
-            except Exception as error:
-                if request.status:
-                    raise
-                await send_reply(request.send, refusal(bugs.of_request(error)))
+            await self._serve(scope, request.receive, request)
+
+    async def _serve(self, scope: Scope, receive: Receive, request: "_Request") -> None:
+        try:
+            await self.inner(scope, receive, request.send)
+        except Exception as error:
+            if request.status:
+                # Too late for an answer; the server logs it, when nothing is bound.
+                error.add_note(f"request_id: {request.id}")
+                raise
+            with request_ids.bound(request.id):
+                bug = bugs.of_request(error)
+                if scope["type"] == "http":
+                    await send_reply(request.send, refusal(bug))
+                else:
+                    await refuse_socket(scope, request.send, bug)
 
 
 class _Request:
@@ -79,7 +98,10 @@ class _Request:
         await self._send(message)
 
     def _count(self) -> None:
-        route, method = self._scope.get(ROUTE, _NO_ROUTE), self._method()
+        route = self._scope.get(ROUTE, _OTHER)
+        # What the route does not take is one: few series are for what is served.
+        is_taken = self.status != MethodNotAllowed.status
+        method = self._method() if is_taken else _OTHER
         seconds = time.perf_counter() - self._begun
         status = metrics.status_class(self.status)
         metrics.HTTP_REQUESTS.labels(route, method, status).inc()
@@ -93,13 +115,13 @@ class _Request:
             body,
             request_id=self.id,
             method=self._method(),
-            path=path.decode("latin-1"),
+            path=path,
         )
 
     def _method(self) -> str:
         """One of a few, as a client may send any."""
         method = self._scope.get("method", "GET")
-        return method if method in _METHODS else "other"
+        return method if method in _METHODS else _OTHER
 
 
 def note_route(

@@ -5,7 +5,9 @@ and nothing of a body can get into the log; and however many requests are refuse
 lines a second are bounded.
 """
 
+import string
 import time
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -49,10 +51,13 @@ class Allowance:
 _allowance = Allowance(MOST_LINES_A_SECOND)
 
 
-def note(status: int, body: bytes, *, request_id: str, method: str, path: str) -> None:
+def note(
+    status: int, body: bytes, *, request_id: str, method: str, path: bytes
+) -> None:
     """A line for an answer from 400 on: what the server could not do is a warning.
 
-    body: the answer's, which has the code. path: as it was sent, without the query.
+    body: the answer's, which has the code. path: as it was sent, without the query;
+    what may not stand in one is shown percent-encoded.
     """
     tell = logger.debug
     more: dict[str, int] = {}
@@ -69,7 +74,7 @@ def note(status: int, body: bytes, *, request_id: str, method: str, path: str) -
         status=status,
         code=_code(body),
         method=method,
-        path=path[:MOST_PATH_CHARACTERS],
+        path=quote(path, safe=string.punctuation)[:MOST_PATH_CHARACTERS],
         **more,
     )
 

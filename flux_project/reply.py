@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flux_project import bugs, metrics
 from flux_project.errors import FluxError, InternalError
@@ -57,6 +58,11 @@ def refusal(error: FluxError) -> Reply:
     if error.retry_after is not None:
         headers = (*headers, ("Retry-After", str(error.retry_after)))
     return Reply(error.status, encode(error_body(error)), headers)
+
+
+def identified(reply: Reply, request_id: str) -> Reply:
+    """An answer that says which request it is for."""
+    return replace(reply, headers=(*reply.headers, ("X-Request-Id", request_id)))
 
 
 def error_body(error: FluxError) -> dict[str, object]:

@@ -16,7 +16,7 @@ _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _KEY = "request_id"
 
 
-def choose(given: bytes | None) -> str:
+def choose(given: bytes | None = None) -> str:
     """The id that the client's header gives, if it is one; else a new one."""
     if given is not None and _GIVEN.fullmatch(given):
         return given.decode()

@@ -7,15 +7,19 @@ sends is bounded, alone and together with all others, before it is a message.
 """
 
 import asyncio
+import weakref
 from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import (
     WebSocketsSansIOProtocol,
 )
+from websockets.frames import Frame
 from websockets.http11 import Request
 
-from flux_project import bodies, peers
+from flux_project import bodies, httpform, peers
 from flux_project.errors import FluxError
+from flux_project.reply import refusal
+from flux_project.wire import HeadTooLarge
 from namespaces import config
 
 # Beside a batch: the rest of the message around it.
@@ -23,8 +27,14 @@ _AROUND_BATCH_BYTES = 64 << 10
 PING = b"\x89\x00"
 # A peer that was told goodbye has so long to answer.
 GOODBYE_SECONDS = 2.0
+# A connection whose handshake is not over by then is ended. The feed takes 5 s at most.
+HANDSHAKE_SECONDS = 10.0
+# Empty ones have no size that would bound them.
+MOST_FRAGMENTS = 10_000
 # The close codes of RFC 6455 §7.4.1 by which websockets refuses what a peer sends.
-_FAULTS = {1007: "invalid_utf8", 1009: "message_too_large"}
+OVERLOADED = "overloaded"
+_FAULTS = {1007: "invalid_utf8", 1009: "message_too_large", 1013: OVERLOADED}
+_HANDSHAKE_HEAD = "A handshake may have 128 headers, of 8 KiB at most each."
 
 
 class Receiver(Protocol):
@@ -47,7 +57,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     receiver: Receiver | None = None
     is_full = False
     _is_parting = False
+    _is_served = False
     _granted = 0
+    _deadline: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -57,15 +69,26 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         peers.narrow(transport)
+        self._deadline = self.loop.call_later(HANDSHAKE_SECONDS, self._too_late)
+
+    def _too_late(self) -> None:
+        peers.reset(self.transport)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
-            self.scope["flux.socket"] = self  # type: ignore[typeddict-unknown-key]  # ours
+            self._is_served = True
+            self.scope["flux.socket"] = weakref.ref(self)  # type: ignore[typeddict-unknown-key]  # ours
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self._is_served = False
+        self._let_go()
 
     def hand_over(self, receiver: Receiver) -> list[bytes]:
         """From now on messages go to the receiver; gives those that came before."""
         self.receiver = receiver
+        self._drop_deadline()
         found: list[bytes] = []
         while not self.queue.empty():
             message = self.queue.get_nowait()
@@ -94,17 +117,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().shutdown()
 
     def handle_parser_exception(self) -> None:
-        if self.receiver is not None:
-            sent = self.conn.close_sent
-            code = 1002 if sent is None else sent.code
-            self.receiver.is_ending(_FAULTS.get(code, "protocol_error"))
-        self._part()
+        sent = self.conn.close_sent
+        self._part(1002 if sent is None else sent.code)
 
-    def _part(self) -> None:
+    def _fail(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self._part(code)
+
+    def _part(self, code: int) -> None:
         """Ends the connection behind what websockets has to say, so that the peer can
         still read that: closing while its bytes are unread would reset the connection.
         """
+        if self.receiver is not None:
+            self.receiver.is_ending(_FAULTS.get(code, "protocol_error"))
         self._is_parting = True
+        self.frames = []
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
@@ -112,13 +139,39 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_parting:
-            super().data_received(data)
-            self._account()
+        if self._is_parting:
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake()
+            return
+        self._account()
+
+    def _refuse_handshake(self) -> None:
+        """What websockets does not read: over 128 headers, or one over 8 KiB. uvicorn
+        would not answer it."""
+        reply = refusal(HeadTooLarge(_HANDSHAKE_HEAD))
+        self.transport.write(httpform.http(reply, keep_alive=False))
+        self.handshake_complete = self.close_sent = self._is_parting = True
+        self.transport.write_eof()
+        self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if len(self.frames) > MOST_FRAGMENTS and not self._is_parting:
+            self._fail(1009, "too many fragments")
+
+    def handle_close(self, event: Frame) -> None:
+        """A peer that says goodbye, and takes nothing more, is not waited for."""
+        super().handle_close(event)
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(
+                GOODBYE_SECONDS, peers.reset, self.transport
+            )
 
     def _account(self) -> None:
         """What is held of an unfinished message counts like the bodies of requests."""
-        held = len(self.conn.reader.buffer) + sum(map(len, self.frames))
+        held = len(self.conn.reader.buffer) + (self.conn.current_size or 0)
         if held == self._granted:
             return
         bodies.budget.give(self._granted)
@@ -127,14 +180,28 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             bodies.budget.take(held)
             self._granted = held
         except FluxError:
-            self.conn.fail(1013, "overloaded")
-            self._part()
+            self._fail(1013, OVERLOADED)
 
     def connection_lost(self, exc: Exception | None) -> None:
         bodies.budget.give(self._granted)
         self._granted = 0
+        self._drop_deadline()
         super().connection_lost(exc)
         self._tell_drained()
+        self._let_go()
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _let_go(self) -> None:
+        """Cuts the circles in what a connection is made of, once it is over, so that it
+        is freed at once. The garbage collector comes to what has lived for a while only
+        when millions of objects were made since: 10 MiB a thousand connections."""
+        if self.disconnected and not self._is_served:
+            self.receiver = None
+            self.conn.parser.close()
 
     def send_receive_event_to_app(self) -> None:
         if self.receiver is None:
@@ -150,6 +217,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.is_full = True
         if self.receiver is not None:
             self.receiver.room_changed()
+        else:
+            self.transport.pause_reading()  # pings would fill it further
 
     def resume_writing(self) -> None:
         super().resume_writing()

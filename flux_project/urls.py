@@ -9,7 +9,7 @@ from connectors.views import ConnectorViewSet
 from events.views import EventViewSet
 from flux_project import views
 from namespaces.views import ConfigViewSet
-from state import consumers, stream
+from state import consumers, pages, stream
 from state.consumers import LiveConsumer
 from state.views import EntityViewSet
 
@@ -19,6 +19,7 @@ _ENTITY = r"^api/state/entities/(?P<entity_id>(?s:.+))\Z"
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("live", pages.live, name="live"),
     path("metrics", views.MetricsViewSet.as_view({"get": "retrieve"})),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),

@@ -1,4 +1,7 @@
-"""Health and metrics, and the first page a person sees."""
+"""Health and metrics, and the first page a person sees.
+
+Health is joined here: what it says of the database and of the live feed.
+"""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +14,7 @@ from flux_project import api, health, metrics, openapi, pool
 from flux_project.errors import Unavailable
 from flux_project.reply import ok
 from namespaces import access
+from state import feed
 
 
 class MetricsViewSet(api.Endpoint):
@@ -29,9 +33,10 @@ class HealthViewSet(api.Endpoint):
 
     @extend_schema(**openapi.HEALTH)
     def retrieve(self, request: Request) -> HttpResponse:
-        """Check the server's health; 503 when the database does not answer."""
+        """Check the server's health; 503 when the database or the feed is away."""
         with pool.connection() as connection:
             vitals = health.measure(connection)
+        feed.check()
         return api.respond(
             ok(
                 {

@@ -7,6 +7,7 @@ expects the answer to an earlier request.
 """
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from flux_project import httpform
+from flux_project import httpform, request_ids
 from flux_project.errors import FluxError, Invalid
-from flux_project.reply import refusal
+from flux_project.reply import identified, refusal
 
 MAX_HEAD_BYTES = 64 << 10
 HEAD_SECONDS = 30
@@ -127,6 +128,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._drop_deadline()
         super()._unset_keepalive_if_required()
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # it holds this, and is over
 
     def _arm_keep_alive(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
@@ -181,7 +183,7 @@ class PatientProtocol(HttpToolsProtocol):
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
-        self.scope["flux.connection"] = self  # type: ignore[typeddict-unknown-key]  # ours
+        self.scope["flux.connection"] = weakref.ref(self)  # type: ignore[typeddict-unknown-key]  # ours
         self.headers += headers  # the list that the scope holds
 
     def head_is_complete(self) -> None:
@@ -231,7 +233,7 @@ class PatientProtocol(HttpToolsProtocol):
         return not (is_begun or self.cycle.response_complete)
 
     def _write_fault(self) -> None:
-        reply = refusal(self._fault or InvalidHttp())
+        reply = identified(refusal(self._fault or InvalidHttp()), request_ids.choose())
         self.transport.write(httpform.http(reply, keep_alive=False))
         self.hang_up()
 

@@ -49,6 +49,13 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
     _session: Session | None = None
     _sending: asyncio.Task[None] | None = None
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection, which is left however it ends."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._leave()
+
     async def dispatch(self, message: Message) -> None:
         """Without Channels' look at Django's connections, of which none is used here:
         it goes to a thread and back for every message (measured: 150 us)."""
@@ -68,11 +75,12 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             await refuse_socket(self.scope, self.base_send, error)
             raise StopConsumer from None
         await self.send({"type": "websocket.accept"})
-        protocol = self.scope.get("flux.socket")
+        socket = self.scope.get("flux.socket")
+        protocol = socket and socket()
         wire = self._wire(protocol)
         self._session = Session(feed, wire)
         metrics.LISTENERS_WS.inc()
-        self._session.listener.join()
+        self._session.listener.join(is_implicit=wanted is None)
         if isinstance(wire, SocketWire) and protocol is not None:
             wire.attach(self._session)
         if wanted is not None:
@@ -93,19 +101,25 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             self._session.receive(text)
 
     async def websocket_disconnect(self, message: Message) -> None:
-        if self._session is not None:
-            self._session.leave()
+        raise StopConsumer
+
+    def _leave(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.leave()
+            if isinstance(session.wire, SocketWire):
+                session.wire.detach()
             metrics.LISTENERS_WS.dec()
-            ended = self._session.wire.ended
+            ended = session.wire.ended
             metrics.listener_ended(ended and ended.reason)
         if self._sending is not None:
             self._sending.cancel()
-        raise StopConsumer
 
 
 class SocketWire(Receiver):
     """uvicorn's socket, written to directly."""
 
+    is_websocket = True
     __slots__ = ("_protocol", "_session", "_written", "ended")
 
     def __init__(self, protocol: SocketProtocol) -> None:
@@ -119,6 +133,10 @@ class SocketWire(Receiver):
         self._session = session
         for text in self._protocol.hand_over(self):
             session.receive(text)
+
+    def detach(self) -> None:
+        """The session is over."""
+        self._session = None
 
     def received(self, text: bytes) -> None:
         if self._session is not None:
@@ -173,13 +191,15 @@ class SocketWire(Receiver):
         if self.ended is None:
             self.ended = why
             if why.is_abrupt:
-                self._protocol.transport.abort()
+                peers.reset(self._protocol.transport)
             else:
                 self._protocol.say_goodbye(why.code, why.reason)
 
 
 class TextWire(QueueWire):
     """A socket of any ASGI server: a task sends what is queued, text by text."""
+
+    is_websocket = True
 
     def send(self, batch: Batch) -> None:
         self.put(batch.texts, frames=batch.count)

@@ -20,13 +20,14 @@ from events.envelope import Event
 from events.follow import Pulse
 from flux_project import looped, metrics
 from flux_project.database import DatabaseUnavailable
-from flux_project.errors import Invalid
+from flux_project.errors import Invalid, Unavailable
 from flux_project.looped import LoopConnection
 from state import directory, neighbours
 from state.batch import Batch
 from state.frames import Told
 from state.interest import DIRECTORY_ID, Interest, Kind
 from state.neighbours import Neighbours
+from state.pace import Pace
 from state.past import Past, told_of
 from state.rates import Rates
 from state.recent import Recent
@@ -55,6 +56,12 @@ class SinceAhead(Invalid):
         super().__init__(message, field="since")
 
 
+class FeedUnavailable(Unavailable):
+    """The live feed does not keep up with the log now: listeners hear of it late."""
+
+    code = "feed_unavailable"
+
+
 class Feed:
     """One loop's feed. Not for other threads.
 
@@ -66,12 +73,14 @@ class Feed:
         self.topics = Topics()
         self.recent = Recent()
         self.rates = Rates()
+        self.pace = Pace()
         self.neighbours = Neighbours()
         self.past = Past(loop)
         self.position = -1
         self._cursor = -1  # what was taken; handed out up to `position`
         self._last_id = ""
         self._log_id = b""
+        self._served_by = 0  # PostgreSQL's process
         self._queue: deque[Told] = deque()
         self._is_delivering = False
         self._is_reading = False
@@ -108,6 +117,8 @@ class Feed:
 
     def offer(self, committed: Committed) -> None:
         """Takes what this process has committed, if it continues the cursor."""
+        # Nobody but this process knows of it, whether it is news here or not.
+        self._wake_others()
         first, events = committed.first_seq, committed.events
         if self._cursor < 0 or first > self._cursor + 1:
             self._read()
@@ -123,7 +134,6 @@ class Feed:
         ]
         if told:
             self._take(told, events[-1].event_id)
-            self._wake_others()
 
     def _pass_over(self, events: Sequence[Event]) -> None:
         """Takes what nobody here listens to."""
@@ -133,7 +143,6 @@ class Feed:
             self.position, self._last_id = self._cursor, events[-1].event_id
             self.rates.count([event.source for event in events])
             metrics.FEED_SEQ.set(self.position)
-            self._wake_others()
             self._tell_moved()
 
     async def moved(self) -> None:
@@ -202,8 +211,7 @@ class Feed:
 
     def say(self) -> None:
         """Tells the other processes that this one is there."""
-        connections = len(self.topics.listeners)
-        self._line.exchange([self.neighbours.say(connections)], _ignore)
+        self._line.exchange([self.neighbours.say(self.topics.sockets)], _ignore)
 
     def _wake_others(self) -> None:
         if not self._is_waking and self.neighbours.exist:
@@ -239,15 +247,17 @@ class Feed:
             head = log.head(outcome[0])
             self._cursor = self.position = head.seq
             self._last_id, self._log_id = head.event_id, head.log_id
+            self._saw(head.seq)
+            metrics.FEED_SEQ.set(self.position)
             self._tell_moved()
             self.say()
 
     def _was_read(self, cursor: int, last_id: str, outcome: looped.Outcome) -> None:
         self._is_reading = False
         if not isinstance(outcome, list):
-            metrics.FEED_RECONNECTS.inc()
             return  # the poll tries again
-        if self._is_other(cursor, last_id, follow.pulse(outcome[0])):
+        pulse = follow.pulse(outcome[0])
+        if self._is_other(cursor, last_id, pulse):
             self._reset()
             return
         found, _ = follow.after(
@@ -257,8 +267,16 @@ class Feed:
         if new:
             told = [Told(one, seq=one.seq, recorded_at=one.recorded_at) for one in new]
             self._take(told, new[-1].event_id)
+        self._saw(pulse.seq)
         if self._wants_reading or new:
             self._read()
+
+    def _saw(self, head: int) -> None:
+        """The log was read, and ended there."""
+        self.pace.saw(head, position=self.position)
+        served_by, self._served_by = self._served_by, self._line.backend_pid
+        if served_by not in {0, self._served_by}:
+            metrics.FEED_RECONNECTS.inc()
 
     def _is_other(self, cursor: int, last_id: str, pulse: Pulse) -> bool:
         """Whether the log is not the one that the cursor belongs to."""
@@ -269,6 +287,7 @@ class Feed:
         """Another log: nobody's position means anything there."""
         logger.warning("log_reset", position=self._cursor)
         self._cursor = self.position = -1
+        self.pace.reset()
         self._queue.clear()
         self.recent.clear()
         self.topics.end_all(LOG_RESET)
@@ -301,6 +320,8 @@ class Feed:
             # Some may have been told and some not: none may believe it was told all.
             logger.exception("not_delivered")
             self.topics.end_all(FAILED)
+        for told in chunk:
+            told.forget_frames()
         metrics.FEED_SEQ.set(self.position)
         metrics.FEED_LAG.observe(max(0.0, time.time() - chunk[-1].recorded_at / 1e6))
         self._tell_moved()
@@ -314,6 +335,7 @@ class Feed:
         return chunk
 
     def _tell_moved(self) -> None:
+        self.pace.reached(self.position)
         waiting, self._moved = self._moved, []
         for future in waiting:
             if not future.done():
@@ -340,6 +362,15 @@ def current() -> Feed:
         feed = _feeds[loop] = Feed(loop)
         feed.start()
     return feed
+
+
+def check() -> None:
+    """Raises FeedUnavailable when a feed of this process is late. Any thread may ask.
+
+    One that was never started, as nobody listens, is no fault.
+    """
+    if any(feed.pace.is_late for feed in list(_feeds.values())):
+        raise FeedUnavailable
 
 
 def stop(loop: asyncio.AbstractEventLoop) -> None:

@@ -72,8 +72,15 @@ class Told:
 
     @property
     def size(self) -> int:
-        """About the bytes of its frames, without making them."""
-        return len(self.effect.properties) + 200
+        """About the bytes of its frames, without making them: each property's has the
+        id and some 150 bytes beside name and value."""
+        effect = self.effect
+        frames = 1 + effect.properties.count(b'":') + len(effect.unset)
+        return len(effect.properties) + frames * (150 + len(effect.entity_id))
+
+    def forget_frames(self) -> None:
+        """Frees what was kept for those who share it; it can be made again."""
+        self._websocket = self._sse = None
 
     def parts(self) -> list[tuple[Key, bytes]]:
         """What each frame is about, and its text up to where `more` may follow."""

@@ -1,7 +1,7 @@
 """The numbers that everybody is told every two seconds (contract §5, metrics_update).
 
 They span all processes: the log and the counters are common, every feed sees every
-event, and the processes tell each other how many connections they have.
+event, and the processes tell each other how many WebSockets they have.
 """
 
 import time
@@ -28,7 +28,7 @@ def total(answer: PGresult) -> int:
 
 def frame(feed: Feed, *, entities: int) -> bytes:
     """The `metrics_update` of this moment."""
-    connections = len(feed.topics.listeners) + feed.neighbours.connections
+    connections = feed.topics.sockets + feed.neighbours.connections
     return frames.message(
         "metrics_update",
         timestamp=frames.rfc3339(time.time_ns() // 1_000).decode(),

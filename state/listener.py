@@ -68,10 +68,13 @@ class Listener:
         self._taken: int | None = None
         self._taken_at = feed.loop.time()
 
-    def join(self) -> None:
-        """Everything from now on, until it subscribes."""
+    def join(self, *, is_implicit: bool) -> None:
+        """From now on it is told of deletions, and, if it has asked for nothing yet, of
+        everything until it subscribes."""
         self._feed.topics.listeners[self] = None
-        self._put(Subscription(EVERYTHING, since=self._feed.position))
+        self._has_subscribed = not is_implicit
+        if is_implicit:
+            self._put(Subscription(EVERYTHING, since=self._feed.position))
 
     def leave(self) -> None:
         """The connection is over."""
@@ -125,24 +128,18 @@ class Listener:
         """Adds a subscription, or begins one anew; acknowledged by a frame.
 
         since: what was missed behind that seq comes first; snapshot: the state does.
-        Raises TooManySubscriptions.
+        What is in force stays so until that begins. Raises TooManySubscriptions.
         """
-        known = len({*self._subscriptions.interests(), *self._pending})
-        is_new = self._find(interest) is None or not self._has_subscribed
-        if self._has_subscribed and is_new and known >= MAX_SUBSCRIPTIONS:
+        if not self._knows(interest) and self._count >= MAX_SUBSCRIPTIONS:
             raise TooManySubscriptions
-        if not self._has_subscribed:
-            self._has_subscribed = True
-            self._remove(EVERYTHING)
+        self._drop_pending(interest)
         if since is None and not snapshot:
-            self._drop_pending(interest)
+            self._end_implicit()
             # One in force goes on: what it has delivered is not to be told again.
             if self._subscriptions.get(interest) is None:
                 self._put(Subscription(interest, since=self.position))
             self._acknowledge("subscribed", interest)
             return
-        # An older one of this interest goes on until this one is acknowledged.
-        self._drop_pending(interest)
         subscription = Subscription(interest, since=since or 0)
         self._pending[interest] = subscription
         kind = self._replay if since is not None else self._snapshot
@@ -150,15 +147,29 @@ class Listener:
 
     def unsubscribe(self, interest: Interest) -> None:
         """Raises NotSubscribed. Without any subscription only deletions are told."""
-        is_known = self._find(interest) is not None
-        if not (self._has_subscribed and is_known):
+        if not self._knows(interest):
             raise NotSubscribed
-        self._remove(interest)
+        if self._has_subscribed:
+            self._remove(interest)
         self._drop_pending(interest)
         self._acknowledge("unsubscribed", interest)
 
-    def _find(self, interest: Interest) -> Subscription | None:
-        return self._subscriptions.get(interest) or self._pending.get(interest)
+    @property
+    def _count(self) -> int:
+        """How many subscriptions it has asked for."""
+        in_force = self._subscriptions.interests() if self._has_subscribed else []
+        return len(self._pending.keys() | in_force)
+
+    def _knows(self, interest: Interest) -> bool:
+        """Whether it has asked for this."""
+        in_force = self._has_subscribed and self._subscriptions.get(interest)
+        return bool(in_force) or interest in self._pending
+
+    def _end_implicit(self) -> None:
+        """A first valid subscription ends what came without one."""
+        if not self._has_subscribed:
+            self._has_subscribed = True
+            self._remove(EVERYTHING)
 
     def _put(self, subscription: Subscription) -> None:
         self._subscriptions.put(subscription)
@@ -220,6 +231,8 @@ class Listener:
         if subscription.is_over:
             return False
         self._pending.pop(subscription.interest, None)
+        self._end_implicit()
+        self._remove(subscription.interest)
         self._put(subscription)
         self._acknowledge("subscribed", subscription.interest)
         return True

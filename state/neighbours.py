@@ -1,7 +1,7 @@
 """The other server processes of this Flux, as far as they are heard of.
 
-Each says by NOTIFY, every few seconds, that it is there and how many connections it
-has. Invariant: what is said here is a wake-up or a number for people; nothing that is
+Each says by NOTIFY, every few seconds, that it is there and how many WebSockets it has.
+Invariant: what is said here is a wake-up or a number for people; nothing that is
 stored depends on it.
 """
 
@@ -47,7 +47,7 @@ class Neighbours:
 
     @property
     def connections(self) -> int:
-        """How many connections they have together."""
+        """How many WebSockets they have together."""
         return sum(self._present())
 
     def say(self, connections: int) -> Call:

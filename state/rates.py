@@ -10,24 +10,26 @@ from collections.abc import Sequence
 
 RATE_SECONDS = 5
 PUBLISHER_SECONDS = 10
-# Beyond so many in one second, further sources of that second are not told apart.
+# Beyond about so many in one second, further sources of that second are not told apart.
 MOST_SOURCES = 10_000
 
 
 class _Second:
+    """sources: their hashes, as a source may have 512 characters."""
+
     __slots__ = ("at", "events", "sources")
 
     def __init__(self, at: int) -> None:
         self.at = at
         self.events = 0
-        self.sources: set[str] = set()
+        self.sources: set[int] = set()
 
 
 class Rates:
     """The last seconds, each counted for itself."""
 
     def __init__(self) -> None:
-        self._seconds: deque[_Second] = deque(maxlen=PUBLISHER_SECONDS + 1)
+        self._seconds: deque[_Second] = deque(maxlen=PUBLISHER_SECONDS)
 
     def count(self, sources: Sequence[str]) -> None:
         """Counts events that came now; each has its source."""
@@ -37,18 +39,19 @@ class Rates:
         second = self._seconds[-1]
         second.events += len(sources)
         if len(second.sources) < MOST_SOURCES:
-            second.sources.update(sources[:MOST_SOURCES])
+            second.sources.update(map(hash, sources[:MOST_SOURCES]))
 
     @property
     def per_second(self) -> float:
-        """Events per second, over the last five whole seconds and the running one."""
-        now = int(time.monotonic())
-        recent = [one.events for one in self._seconds if one.at > now - RATE_SECONDS]
-        return sum(recent) / RATE_SECONDS
+        """Events per second, over the running second and the four whole ones before."""
+        now = time.monotonic()
+        since = int(now) - RATE_SECONDS + 1
+        events = sum(one.events for one in self._seconds if one.at >= since)
+        return round(events / (now - since), 1)
 
     @property
     def publishers(self) -> int:
-        """Distinct sources in the last ten seconds."""
+        """Distinct sources in the running second and the nine whole ones before."""
         since = int(time.monotonic()) - PUBLISHER_SECONDS
         recent = [one.sources for one in self._seconds if one.at > since]
-        return len(set[str]().union(*recent))
+        return len(set[int]().union(*recent))

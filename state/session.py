@@ -8,7 +8,7 @@ served is not read from meanwhile.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from msgspec import Struct
@@ -22,7 +22,7 @@ from state import frames, messages
 from state.feed import Feed
 from state.listener import Listener
 from state.messages import Publish, Refused, Subscribe
-from state.wires import TOO_MANY_MESSAGES, Wire
+from state.wires import FAILED, TOO_MANY_MESSAGES, Wire
 
 # What may wait here before the socket is not read from.
 WAITING_BYTES = 4 << 20
@@ -82,7 +82,15 @@ class Session:
             self._unread = deque([text])
             self._read_on_thread(text)
         else:
-            self._take(text, _read(text))
+            self._try(lambda: self._take(_read(text)))
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """A bug ends this connection, by name, and nothing else."""
+        try:
+            work()
+        except Exception:
+            logger.exception("message_failed")
+            self.wire.end(FAILED)
 
     def room_changed(self) -> None:
         """The wire is full, or takes more again: who does not read is not read from."""
@@ -100,15 +108,15 @@ class Session:
     def _was_read(self, reading: "asyncio.Future[_Read]") -> None:
         """Takes what was read on a thread, and what came behind it meanwhile."""
         unread, self._unread = self._unread or deque(), None
-        text = unread.popleft()
-        self._take(text, reading.result())
+        unread.popleft()
+        self._try(lambda: self._take(reading.result()))
         while unread and self._unread is None:
             self.receive(unread.popleft())
         if unread and self._unread is not None:
             self._unread.extend(unread)
         self._hold()
 
-    def _take(self, text: bytes, read: "_Read") -> None:
+    def _take(self, read: "_Read") -> None:
         if isinstance(read, _Waiting):
             self._publish(read)
         elif self._is_allowed():

@@ -30,21 +30,19 @@ _BEAT = b": beat\n\n"
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     """One stream, until the client goes or the server ends it."""
     try:
-        if scope["method"] != "GET":
-            message = f"{scope['method']} is not possible here; GET is."
-            raise MethodNotAllowed(message)
         wanted = _wanted(scope)
         feed = await watch.admitted(wanted)
     except FluxError as error:
         allow = [(b"allow", b"GET")] if isinstance(error, MethodNotAllowed) else []
         await send_reply(send, refusal(error), allow)
         return
-    wire = StreamWire(scope.get("flux.connection"))
+    connection = scope.get("flux.connection")
+    wire = StreamWire(connection and connection())
     listener = Listener(feed, wire)
     leaving = asyncio.create_task(_end_with(receive, wire))
     try:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        listener.join()
+        listener.join(is_implicit=wanted is None)
         metrics.LISTENERS_SSE.inc()
         if wanted is not None:
             listener.subscribe(
@@ -62,6 +60,12 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
 def _wanted(scope: Scope) -> Subscribe | None:
     """What the query asks for; `Last-Event-ID` goes before its `since`, because a
     browser that connects anew sends its old address again."""
+    if scope["method"] != "GET":
+        message = f"{scope['method']} is not possible here; GET is."
+        raise MethodNotAllowed(message)
+    refused = scope.get("flux.body_error")
+    if refused is not None:
+        raise refused
     query = scope.get("query_string", b"").decode()
     given = dict(parse_qsl(query, keep_blank_values=True))
     last = dict(scope["headers"]).get(b"last-event-id", b"").decode("latin-1")
@@ -89,6 +93,8 @@ async def _pass_on(wire: "StreamWire", send: Send) -> None:
 
 class StreamWire(QueueWire):
     """A response without end. connection: uvicorn's, None under another server."""
+
+    is_websocket = False
 
     def __init__(self, connection: PatientProtocol | None) -> None:
         super().__init__()
@@ -121,7 +127,7 @@ class StreamWire(QueueWire):
     def end(self, why: End) -> None:
         super().end(why)
         if why.is_abrupt and self._connection is not None:
-            self._connection.transport.abort()
+            peers.reset(self._connection.transport)
 
     def close(self) -> None:
         super().close()

@@ -72,6 +72,11 @@ class Topics:
             if not topic.listeners:
                 self._index.remove(interest)
 
+    @property
+    def sockets(self) -> int:
+        """How many of the listeners are WebSockets."""
+        return sum(listener.wire.is_websocket for listener in self.listeners)
+
     def end_all(self, why: End) -> None:
         for listener in list(self.listeners):
             listener.end(why)

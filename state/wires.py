@@ -44,6 +44,7 @@ class Wire(Protocol):
     ended: why this side has ended it; None while it has not.
     """
 
+    is_websocket: bool
     ended: End | None
 
     @property

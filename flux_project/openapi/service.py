@@ -108,5 +108,5 @@ HEALTH = operation(
             example={"status": "ok", "version": "0.1.0", "seq": 17, "entities": 3},
         )
     },
-    errors={"503": "The database or the feed does not work."},
+    errors={"503": "The database does not answer, or the live feed does not keep up."},
 )
