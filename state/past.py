@@ -2,11 +2,11 @@
 
 One connection of its own, so that a long replay never holds up the live feed; whoever
 needs a page waits its turn. Invariant: a database that is away makes callers wait, not
-fail: their connections stay open, and everything goes on when it is back.
+fail: their connections stay open, and everything goes on when it is back. What it
+refuses is the fault of who asked.
 """
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,9 @@ PAGE_BYTES = 256 << 10
 ANSWER_SECONDS = 10
 AGAIN_SECONDS = 0.5
 
-_SNAPSHOT = Statement.from_file(Path(__file__).parent / "sql" / "snapshot.sql")
+_SQL = Path(__file__).parent / "sql"
+_SNAPSHOT = Statement.from_file(_SQL / "snapshot.sql")
+_SNAPSHOT_DEFAULT = Statement.from_file(_SQL / "snapshot_default.sql")
 logger = structlog.get_logger(__name__)
 
 
@@ -55,7 +57,7 @@ class Past:
         self._line = LoopConnection(
             loop,
             name="flux past",
-            statements=[*follow.STATEMENTS, _SNAPSHOT],
+            statements=[*follow.STATEMENTS, _SNAPSHOT, _SNAPSHOT_DEFAULT],
             answer_seconds=ANSWER_SECONDS,
         )
 
@@ -88,27 +90,23 @@ class Past:
                 if isinstance(outcome, list):
                     return outcome[0]
                 if isinstance(outcome, looped.Refused):
-                    logger.error("not_read", error=str(outcome))
+                    # It would be refused again, and the others wait behind it.
+                    raise outcome
                 await asyncio.sleep(AGAIN_SECONDS)
 
 
 def _ask_entities(interest: Interest, after: str) -> Call:
     selection = interest.selection()
+    bounds = (pipeline.integer(PAGE_ROWS), pipeline.bigint(PAGE_BYTES))
+    if selection.is_default:
+        return _SNAPSHOT_DEFAULT, (after.encode(), *bounds)
     low, high = selection.bounds()
     if selection.ids is not None:
         # Ids hold no control characters: nothing else lies in this range.
         low = selection.ids[0]
         high = low + "\x01"
-    parameters: Sequence[bytes | None] = (
-        after.encode(),
-        low.encode(),
-        None if high is None else high.encode(),
-        _bool(selection.is_default),
-        _bool(interest.wants_directory),
-        pipeline.integer(PAGE_ROWS),
-        pipeline.bigint(PAGE_BYTES),
-    )
-    return _SNAPSHOT, parameters
+    ids = (after.encode(), low.encode(), None if high is None else high.encode())
+    return _SNAPSHOT, (*ids, _bool(interest.wants_directory), *bounds)
 
 
 def _bool(value: object) -> bytes:

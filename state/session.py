@@ -14,15 +14,16 @@ import structlog
 from msgspec import Struct
 
 from events import committer, endpoints
-from events.commands import Outcome
+from events.commands import Append, Outcome
 from events.envelope import Event
+from flux_project import bodies
 from flux_project.errors import FluxError, TooLarge
 from namespaces import config
 from state import frames, messages
 from state.feed import Feed
 from state.listener import Listener
 from state.messages import Publish, Refused, Subscribe
-from state.wires import FAILED, TOO_MANY_MESSAGES, Wire
+from state.wires import FAILED, OVERLOADED, TOO_MANY_MESSAGES, Wire
 
 # What may wait here before the socket is not read from.
 WAITING_BYTES = 4 << 20
@@ -43,6 +44,7 @@ class _Waiting(Struct):
 
     ref: bytes
     items: Items
+    commands: list[Append]
     size: int
 
 
@@ -76,6 +78,12 @@ class Session:
 
     def receive(self, text: bytes) -> None:
         """Takes one message of the client."""
+        if self._hold_bytes(text):
+            self._route(text)
+        else:
+            self.wire.end(OVERLOADED)
+
+    def _route(self, text: bytes) -> None:
         if self._unread is not None:
             self._unread.append(text)
         elif len(text) > THREAD_BYTES:
@@ -83,6 +91,16 @@ class Session:
             self._read_on_thread(text)
         else:
             self._try(lambda: self._take(_read(text)))
+
+    def _hold_bytes(self, text: bytes) -> bool:
+        """Counts a large message among what this process holds of all clients' bodies,
+        until it is answered; False: it holds too much already."""
+        if len(text) > THREAD_BYTES:
+            try:
+                bodies.budget.take(len(text))
+            except FluxError:
+                return False
+        return True
 
     def _try(self, work: Callable[[], None]) -> None:
         """A bug ends this connection, by name, and nothing else."""
@@ -108,13 +126,23 @@ class Session:
     def _was_read(self, reading: "asyncio.Future[_Read]") -> None:
         """Takes what was read on a thread, and what came behind it meanwhile."""
         unread, self._unread = self._unread or deque(), None
-        unread.popleft()
-        self._try(lambda: self._take(reading.result()))
+        text = unread.popleft()
+        self._try(lambda: self._take_read(text, reading))
         while unread and self._unread is None:
-            self.receive(unread.popleft())
+            self._route(unread.popleft())
         if unread and self._unread is not None:
             self._unread.extend(unread)
         self._hold()
+
+    def _take_read(self, text: bytes, reading: "asyncio.Future[_Read]") -> None:
+        try:
+            read = reading.result()
+        except Exception:
+            _give_back(len(text))
+            raise
+        if not isinstance(read, _Waiting):
+            _give_back(len(text))
+        self._take(read)
 
     def _take(self, read: "_Read") -> None:
         if isinstance(read, _Waiting):
@@ -155,14 +183,20 @@ class Session:
         if self._is_committing or not self._waiting:
             return
         group = self._next_group()
-        commands = endpoints.appends([item for one in group for item in one.items])
+        commands = [command for one in group for command in one.commands]
+        items = sum(len(one.items) for one in group)
         size = sum(one.size for one in group)
 
         def answer(outcomes: list[Outcome] | FluxError) -> None:
-            self._is_committing = False
-            self._acknowledge(group, outcomes)
-            self._commit()
-            self._hold()
+            if items > MOST_COMMANDS:
+                # To write so many results takes a while.
+                writing = self._loop.run_in_executor(None, _answers, group, outcomes)
+                writing.add_done_callback(lambda it: self._try(lambda: told(it)))
+            else:
+                self._acknowledge(group, _answers(group, outcomes))
+
+        def told(writing: "asyncio.Future[list[bytes]]") -> None:
+            self._acknowledge(group, writing.result())
 
         self._is_committing = True
         if not commands:
@@ -183,23 +217,14 @@ class Session:
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
 
-    def _acknowledge(
-        self, group: Sequence[_Waiting], outcomes: list[Outcome] | FluxError
-    ) -> None:
-        texts: list[bytes] = []
-        place = 0
+    def _acknowledge(self, group: Sequence[_Waiting], answers: Sequence[bytes]) -> None:
+        self._is_committing = False
         for one in group:
             self._waiting_bytes -= one.size
-            if isinstance(outcomes, FluxError):
-                texts.append(_refusal(outcomes, one.ref))
-                continue
-            start = place
-            place += sum(isinstance(item, Event) for item in one.items)
-            results = endpoints.results(one.items, outcomes[start:place])
-            texts.append(
-                b'{"type":"published","ref":%b,"results":%b}' % (one.ref, results)
-            )
-        self.wire.send_texts(texts)
+            _give_back(one.size)
+        self.wire.send_texts(answers)
+        self._commit()
+        self._hold()
 
     def _hold(self) -> None:
         """Reads on, or not, as there is room."""
@@ -211,6 +236,22 @@ class Session:
         if is_held != self._is_held:
             self._is_held = is_held
             self.wire.hold_reading(is_held=is_held)
+
+
+def _answers(
+    group: Sequence[_Waiting], outcomes: list[Outcome] | FluxError
+) -> list[bytes]:
+    """The frame that tells the client what became of each message."""
+    texts: list[bytes] = []
+    place = 0
+    for one in group:
+        if isinstance(outcomes, FluxError):
+            texts.append(_refusal(outcomes, one.ref))
+            continue
+        start, place = place, place + len(one.commands)
+        results = endpoints.results(one.items, outcomes[start:place])
+        texts.append(b'{"type":"published","ref":%b,"results":%b}' % (one.ref, results))
+    return texts
 
 
 _Read = _Waiting | Subscribe | messages.Unsubscribe | Refused
@@ -231,11 +272,18 @@ def _read(text: bytes) -> _Read:
             if is_single
             else current.body_size_limit_batch_bytes,
         )
-        return _Waiting(message.ref, endpoints.read_batch(message.batch), len(text))
+        items = endpoints.read_batch(message.batch)
+        return _Waiting(message.ref, items, endpoints.appends(items), len(text))
     except Refused as refused:
         return refused
     except FluxError as error:
         return Refused(error, message.ref if isinstance(message, Publish) else None)
+
+
+def _give_back(size: int) -> None:
+    """A message of this size is answered."""
+    if size > THREAD_BYTES:
+        bodies.budget.give(size)
 
 
 def _check_size(text: bytes, limit: int) -> None:

@@ -55,10 +55,12 @@ class Subscriptions:
     def put(self, subscription: Subscription) -> None:
         """Takes one in, in place of an older one of the same interest."""
         self._by_interest[subscription.interest] = subscription
-        self._index = None
+        if self._index is not None:
+            self._index.put(subscription.interest, subscription)
 
     def remove(self, interest: Interest) -> Subscription | None:
-        self._index = None
+        if self._index is not None:
+            self._index.remove(interest)
         return self._by_interest.pop(interest, None)
 
     def get(self, interest: Interest) -> Subscription | None:
