@@ -108,6 +108,8 @@ def test_the_schema_names_every_operation(api: Api) -> None:
         ("GET", "/api/state/entities/{entity_id}"),
         ("DELETE", "/api/state/entities/{entity_id}"),
         ("POST", "/api/state/entities/delete"),
+        ("GET", "/api/ws"),
+        ("GET", "/api/stream"),
         ("GET", "/api/admin/config"),
         ("PUT", "/api/admin/config"),
         ("GET", "/api/connectors"),
