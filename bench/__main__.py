@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import profile, report, servers
+from bench import listeners, profile, report, servers
 from bench.measure import Figure, Lab, Spread
 from bench.rows import ROWS
 from bench.servers import CannotMeasure
@@ -56,6 +56,7 @@ def common(reader: argparse.ArgumentParser) -> None:
 @contextmanager
 def lab(given: argparse.Namespace) -> Iterator[Lab]:
     """Both servers, serving; afterwards neither they nor their data are left."""
+    listeners.allow_many()
     seconds, pairs = (1.0, 3) if given.quick else (given.seconds, given.pairs)
     with (
         servers.directory(given.directory) as base,

@@ -10,8 +10,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from bench import traffic
 from bench.load import Taken
@@ -200,25 +201,33 @@ class Lab:
 
 def generate(order: Order) -> Taken:
     """One run of the load generator, in a process of its own."""
-    given = json.dumps(asdict(order) | {"parent": os.getpid()})
+    taken = Taken(**in_process("bench.load", asdict(order), seconds=order.seconds))
+    taken.samples = [(number, seq) for number, seq in taken.samples]
+    return taken
+
+
+def in_process(
+    module: str, given: Mapping[str, object], *, seconds: float
+) -> dict[str, Any]:
+    """What a module of ours says, as a process that takes about `seconds`."""
+    text = json.dumps({**given, "parent": os.getpid()})
     # A file takes what it found: a few megabytes through a pipe were measured to arrive
     # incomplete now and then, without an error on either side.
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.run(  # noqa: S603  ourselves
-            [sys.executable, "-m", "bench.load", given],
+            [sys.executable, "-m", module, text],
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
-            timeout=order.seconds + PATIENCE_SECONDS,
+            timeout=seconds + PATIENCE_SECONDS,
         )
         output.seek(0)
         errors.seek(0)
         if process.returncode:
             raise CannotMeasure(errors.read())
-        taken = Taken(**json.load(output))
-    taken.samples = [(number, seq) for number, seq in taken.samples]
-    return taken
+        said: dict[str, Any] = json.load(output)
+    return said
 
 
 def rate_figure(

@@ -5,11 +5,10 @@ The targets are those of the design; a row measures with the connections it name
 
 import json
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bench import listing, traffic
+from bench import listing, live, silence, traffic, transactions
 from bench.measure import Figure, Lab, Spread, rate_figure
 from bench.servers import CannotMeasure, Flux
 from bench.traffic import Order
@@ -37,7 +36,7 @@ def latency(lab: Lab) -> list[Figure]:
     lab.take(order)
     commits, posts = [], []
     for _ in range(lab.pairs):
-        commits.append(_commit_ms(lab.flux, lab.seconds))
+        commits.append(transactions.median_ms(lab.flux, lab.seconds))
         posts.append(lab.take(order).median_ms)
     ratios = [post / commit for post, commit in zip(posts, commits, strict=True)]
     return [
@@ -53,25 +52,6 @@ def latency(lab: Lab) -> list[Figure]:
             notes=(f"INSERT and COMMIT {statistics.median(commits):.2f} ms",),
         )
     ]
-
-
-def _commit_ms(flux: Flux, seconds: float) -> float:
-    """The median of one-row INSERTs, each committed and synced, one after another."""
-    taken = []
-    with flux.connect() as connection:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS flux_bench_commit"
-            " (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload text)"
-        )
-        text = traffic.payload(Order(kind="bare", port=0, connections=0, seconds=0), 0)
-        until = time.perf_counter() + seconds
-        while (begun := time.perf_counter()) < until:
-            connection.execute(
-                "INSERT INTO flux_bench_commit (payload) VALUES (%s)", (text.decode(),)
-            )
-            taken.append(time.perf_counter() - begun)
-        connection.execute("DROP TABLE flux_bench_commit")
-    return statistics.median(taken) * 1_000
 
 
 def batch(lab: Lab) -> list[Figure]:
@@ -228,4 +208,9 @@ ROWS: Mapping[str, Callable[[Lab], list[Figure]]] = {
     "list": list_,
     "history": history,
     "memory": memory,
+    "frames": live.frames,
+    "own": live.own,
+    "delay": live.delay,
+    "crowd": live.crowd,
+    "silent": silence.silent,
 }

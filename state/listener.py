@@ -81,8 +81,8 @@ class Listener:
         self._feed.topics.listeners.pop(self, None)
         for interest in self._subscriptions.interests():
             self._remove(interest)
-        # What ends a task is kept with it, and with that all that the task held.
-        task, self._task = self._task, None
+        # A task keeps what ended it, and so all that it held; jobs to come hold this.
+        task, self._task, self._catch_up = self._task, None, None
         if task is not None:
             task.cancel()
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support import fake_api
 from tests.support.fake_api import Answer, FakeApi
-from tests.support.skill import FOLDER, SCRIPT, Ended, Skill
+from tests.support.skill import FOLDER, SCRIPT, Ended, Skill, only
 
 ODD_TEXTS = [
     "plain",
@@ -54,16 +54,6 @@ REFUSAL = b'{"error": "Entity not found", "code": "entity_not_found"}'
 def api() -> Iterator[FakeApi]:
     with fake_api.serving() as api:
         yield api
-
-
-def only(folder: Path, *programs: str) -> str:
-    """A PATH on which there is nothing else."""
-    folder.mkdir()
-    for program in programs:
-        found = shutil.which(program)
-        assert found, program
-        (folder / program).symlink_to(found)
-    return str(folder)
 
 
 @pytest.fixture(params=["bash and curl alone", "everything"])
@@ -525,6 +515,7 @@ COMMANDS = [
     "publish",
     "get",
     "list",
+    "watch",
     "delete",
     "batch",
     "batch-delete",

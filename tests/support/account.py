@@ -97,18 +97,23 @@ class Account:
         self.asked.append(asked)
         return asked
 
-    def ask_by(self, query: str) -> None:
-        """What the query of a handshake asks for; nothing when it is empty."""
+    def ask_by(self, query: str, *, last_event_id: str = "") -> None:
+        """What a handshake asks for; nothing when it does not say."""
         fields = dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
-        since = fields.pop("since", None)
-        snapshot = fields.pop("snapshot", None) == "1"
+        first = fields.pop("since", None)
+        since = last_event_id or first
+        snapshot = fields.pop("snapshot", None) == "1" and not last_event_id
         kind, value = next(iter(fields.items()), ("entity_id", "*"))
-        if query:
+        if query or last_event_id:
             self.ask(
                 Interest(kind, value),
                 since=None if since is None else int(since),
                 snapshot=snapshot,
             )
+
+    def has_begun(self) -> bool:
+        """Whether it is told of deletions: what it asked for first has begun."""
+        return not self.asked or self.first_live is not None
 
     def position(self, asked: Asked) -> int | None:
         """From where this subscription may be resumed; None: it begins anew."""
@@ -197,6 +202,7 @@ class Account:
             return
         if self.first_live is None:
             self.first_live = frame["seq"]
+        self._end(frame)  # who subscribes again begins anew
         asked.start = frame["seq"] if asked.since is None else asked.since
         if asked.since is not None or asked.snapshot:
             self._sections.append(asked)
@@ -206,12 +212,17 @@ class Account:
         return is_same and asked.start is None
 
     def _unsubscribed(self, frame: Frame) -> None:
+        if not self._end(frame):
+            self._fault("was not subscribed", frame)
+
+    def _end(self, frame: Frame) -> bool:
+        """Ends the subscription that this frame names, if there is one."""
         for one in self.asked:
             is_same = frame.get(one.interest.kind) == one.interest.value
             if is_same and one.start is not None and one.stop is None:
                 one.stop = frame["seq"]
-                return
-        self._fault("was not subscribed", frame)
+                return True
+        return False
 
     def _section(self, frame: Frame) -> Asked | None:
         if self._replaying or self._showing or not self._sections:
@@ -253,23 +264,26 @@ def check(account: Account, history: Mapping[int, Said], *, upto: int) -> None:
     assert not strays or strays.most_common(1)[0][1] == 1
     for seq, said in history.items():
         count = counts[seq]
-        wanted = [one for one in account.asked if one.wants(seq, said.entity_id)]
+        wanted = [
+            one
+            for one in account.asked
+            if one.wants(seq, said.entity_id) and not one.has_shown(seq, said.entity_id)
+        ]
         where = f"{seq}, {said}, {wanted}"
         if seq <= upto and not account.has_skipped(seq):
             if _is_told(account, seq, said):
                 assert count or strays[seq], f"a tombstone is missing: {where}"
-            if any(_must_show(account, one, seq, said) for one in wanted):
+            if not all(account.is_open(one) for one in wanted):
                 assert count, f"an event is missing: {where}"
         assert count <= _most(wanted), f"it came {count} times: {where}"
 
 
 def _is_told(account: Account, seq: int, said: Said) -> bool:
+    """Of a deletion everybody is told, but for who has seen what came after it."""
     first = account.first_live
-    return said.is_tombstone and first is not None and seq > first
-
-
-def _must_show(account: Account, asked: Asked, seq: int, said: Said) -> bool:
-    return not asked.has_shown(seq, said.entity_id) and not account.is_open(asked)
+    if not said.is_tombstone or first is None or seq <= first:
+        return False
+    return not any(one.has_shown(seq, said.entity_id) for one in account.asked)
 
 
 def _most(wanted: Sequence[Asked]) -> int:

@@ -115,6 +115,7 @@ class Socket(Listener):
         with suppress(OSError):
             self.connection.socket.shutdown(socket.SHUT_RDWR)
         self.join()
+        self.connection.socket.close()
 
     def close(self) -> None:
         self.connection.close()
@@ -155,7 +156,8 @@ class Stream(Listener):
             body = self.response.read()
             self._line.close()
             raise Refused(self.response.status, body)
-        self.account.ask_by(query)
+        last = headers.get("last_event_id", "")
+        self.account.ask_by(query, last_event_id=last)
 
     def _texts(self) -> Iterator[str]:
         try:
@@ -186,6 +188,9 @@ class Stream(Listener):
 
 def fence(api: Api, *listeners: Listener) -> int:
     """Its seq: a tombstone, of which all are told. What came before it has come."""
+    for listener in listeners:
+        # Whose first subscription is yet to begin is told of nothing before it.
+        listener.wait(listener.account.has_begun, what="its first acknowledgement")
     seq = api.publish("fence", __deleted__=True)
     for listener in listeners:
         listener.wait_for_seq(seq)

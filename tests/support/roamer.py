@@ -9,33 +9,42 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
+from urllib.parse import urlencode
 
 from tests.support.account import EVERYTHING, Account, Asked, Interest, Said, check
 from tests.support.client import event
+from tests.support.listener import Listener
 from tests.support.live import Socket
 from tests.support.view import Values, View
 
-LONGEST_PAUSE_SECONDS = 0.04
+FILLER = "ü" * 3_000
 
 
 @dataclass(frozen=True)
 class World:
     """Where the roamers and writers of one run are at work.
 
-    tag: all ids of the run begin with it. base: the head of the log before it.
+    tag: all ids of the run have it. base: the head of the log before it. large: the
+    share of events that fill sockets for a while.
     """
 
     tag: str
     base: int
     ports: Sequence[int]
+    large: float
+
+    @property
+    def spaces(self) -> list[str]:
+        """What its ids begin with: two namespaces, and both ways to be in `default`."""
+        tag = self.tag
+        return [f"{tag}a/e", f"{tag}b/é/", f"{tag}lone-", f"default/{tag}"]
 
     def is_mine(self, entity_id: str) -> bool:
-        return entity_id.startswith(self.tag)
+        return entity_id.startswith(tuple(self.spaces))
 
     def entity_id(self, random: Random) -> str:
-        """In one of two namespaces, or in none."""
-        space = random.choice([f"{self.tag}a/e", f"{self.tag}b/é/", f"{self.tag}lone-"])
-        return f"{space}{random.randrange(6)}"
+        return f"{random.choice(self.spaces)}{random.randrange(6)}"
 
     def interest(self, random: Random) -> Interest:
         if random.random() < 0.5:
@@ -45,23 +54,36 @@ class World:
             Interest("prefix", self.tag),
             Interest("prefix", f"{self.tag}a/"),
             Interest("prefix", f"{self.tag}lone-"),
+            Interest("prefix", f"default/{self.tag}"),
             Interest("namespace", f"{self.tag}a"),
             Interest("namespace", f"{self.tag}b"),
             Interest("namespace", "default"),
         ]
         return random.choice(wide)
 
+    def query(self, interest: Interest, *, since: int | None, snapshot: bool) -> str:
+        """What asks for this in a handshake."""
+        fields = {interest.kind: interest.value}
+        if since is not None:
+            fields["since"] = str(since)
+        if snapshot:
+            fields["snapshot"] = "1"
+        return f"?{urlencode(fields)}"
 
-def properties(random: Random) -> Values:
+
+def properties(world: World, random: Random) -> Values:
     names = random.sample("abcdef", random.randrange(4))
-    return {name: random.choice([None, "ü", 10**25, 1.25, [1]]) for name in names}
+    values = [None, "ü", 10**25, 1.25, [1]]
+    if random.random() < world.large:
+        values = [FILLER]
+    return {name: random.choice(values) for name in names}
 
 
-def change(world: World, random: Random) -> dict[str, object]:
+def change(world: World, random: Random) -> dict[str, Any]:
     """An event: it sets, removes, touches or ends."""
     payload: dict[str, object] = {
         "entity_id": world.entity_id(random),
-        "properties": properties(random),
+        "properties": properties(world, random),
     }
     if random.random() < 0.3:
         payload["unset"] = random.sample("abcdef", 2)
@@ -86,44 +108,84 @@ class Held:
     is_whole: bool
 
 
+def has_settled(listener: Listener, upto: int) -> bool:
+    """Whether it was told all up to this seq, and no replay or snapshot is to come."""
+    account = listener.account
+    is_open = any(account.is_open(asked) for asked in account.asked)
+    has_come = upto in account or (account.first_live or 0) >= upto
+    return has_come and not is_open
+
+
+def compare(
+    view: View, state: Mapping[str, Values], world: World, held: Sequence[Held]
+) -> None:
+    """Holds a view against the state, as far as it was asked for."""
+    seen = view.entities(world.is_mine)
+    for entity_id in state.keys() | seen.keys():
+        covering = [one for one in held if one.asked.interest.covers(entity_id)]
+        is_whole = any(one.is_whole for one in covering)
+        found, known = state.get(entity_id), seen.get(entity_id)
+        if is_whole:
+            assert known == found, entity_id
+        elif covering and known is not None:
+            # What it was not told of may be missing, but nothing is wrong.
+            assert found is not None, f"{entity_id} is gone"
+            assert known.items() <= found.items(), entity_id
+
+
 @dataclass
 class Roamer:
+    """A WebSocket client. pace: what it needs for each frame, in seconds."""
+
     world: World
     random: Random
+    pace: float = 0.0
     view: View = field(default_factory=View)
     held: dict[Interest, Held] = field(default_factory=dict)
-    past: list[Told] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     answered: dict[int, str] = field(default_factory=dict)  # seq → entity
-    _sent: list[str] = field(default_factory=list)
+    published: int = 0  # on the connection that is open
 
     def begin(self) -> None:
         """A first subscription, without which it would be told everything."""
         interest = self.world.interest(self.random)
-        port = self.random.choice(self.world.ports)
-        self.socket = Socket(port, self._query(interest, None), view=self.view).listen()
+        self._connect(interest, since=None, snapshot=False)
         self._hold(interest, is_whole=False)
 
-    def run(self, steps: int, reconnects: int) -> None:
+    def run(self, steps: int, reconnects: int, longest_pause: float) -> None:
         """So many steps; the connection is lost before some of them."""
         lost = self.random.sample(range(1, steps), reconnects)
+        actions: list[Callable[[], None]]
+        actions = [self.subscribe, self.subscribe, self.unsubscribe, self.publish]
         for step in range(steps):
             if step in lost:
                 self.reconnect()
-            action: Callable[[], None] = self.random.choice(
-                [self.subscribe, self.subscribe, self.unsubscribe, self.publish]
-            )
-            action()
-            time.sleep(self.random.uniform(0, LONGEST_PAUSE_SECONDS))
+            self.random.choice(actions)()
+            time.sleep(self.random.uniform(0, longest_pause))
+        self.pace = 0
+        self.socket.wait(
+            lambda: len(self.socket.of("published")) == self.published,
+            what="the answers to what was published",
+        )
 
     def subscribe(self) -> None:
         interest = self.world.interest(self.random)
         if interest in self.held:
+            self._subscribe_again(interest)
             return
         since = self.random.choice([None, self.world.base, self._some_place()])
         snapshot = since is None and self.random.random() < 0.6
+        self._forget([interest], kept=list(self.held))
         self._ask(interest, since=since, snapshot=snapshot)
-        is_whole = snapshot or since == self.world.base
-        self._hold(interest, is_whole=is_whole)
+        self._hold(interest, is_whole=snapshot or since == self.world.base)
+
+    def _subscribe_again(self, interest: Interest) -> None:
+        """Asks for what it has got already, from where it is."""
+        held, account = self.held[interest], self.socket.account
+        if not account.is_open(held.asked):
+            since = account.position(held.asked)
+            self._ask(interest, since=since, snapshot=False)
+            held.asked = account.asked[-1]
 
     def unsubscribe(self) -> None:
         account = self.socket.account
@@ -139,85 +201,85 @@ class Roamer:
 
     def publish(self) -> None:
         """One event or several, without waiting for the answer."""
-        events = [
-            change(self.world, self.random) for _ in range(self.random.randint(1, 4))
-        ]
-        self._sent = [str(one["payload"]["entity_id"]) for one in events]  # type: ignore[index]  # made above
-        self.socket.send({"type": "publish", "ref": self._sent, "events": events})
+        count = self.random.randint(1, 4)
+        events = [change(self.world, self.random) for _ in range(count)]
+        about = [one["payload"]["entity_id"] for one in events]
+        self.published += 1
+        self.socket.send({"type": "publish", "ref": about, "events": events})
 
     def reconnect(self) -> None:
         """Loses the connection, one way or the other, and resumes each subscription."""
         old = self.socket
         self.random.choice([old.close, old.vanish])()
         self._note(old)
-        self.past.append(Told(old.account, old.account.last_live))
-        resumed = list(self.held.items())
+        self.told.append(Told(old.account, old.account.last_live))
+        self.published = 0
+        resumed = [
+            (held, old.account.position(held.asked)) for held in self.held.values()
+        ]
+        self._forget(
+            [held.asked.interest for held, since in resumed if since is None],
+            kept=[held.asked.interest for held, since in resumed if since is not None],
+        )
         self.random.shuffle(resumed)
-        (first, held), *others = resumed
-        port = self.random.choice(self.world.ports)
-        query = self._query(first, self._resume(old.account, held.asked))
-        self._forget(first)
-        self.socket = Socket(port, query, view=self.view).listen()
-        held.asked = self.socket.account.asked[0]
-        for interest, held in others:
-            again = self._resume(old.account, held.asked)
-            self._ask(interest, since=again.since, snapshot=again.snapshot)
-            held.asked = self.socket.account.asked[-1]
+        is_first = True
+        for held, since in resumed:
+            interest = held.asked.interest
+            snapshot = held.asked.snapshot and since is None
+            begin = self._connect if is_first else self._ask
+            begin(interest, since=since, snapshot=snapshot)
+            held.asked, is_first = self.socket.account.asked[-1], False
 
     def settle(
         self, state: Mapping[str, Values], history: Mapping[int, Said], *, upto: int
     ) -> None:
         """Holds all connections against the log, and the view against the state."""
-        self.socket.wait_for_seq(upto)
+        self.socket.wait(
+            lambda: has_settled(self.socket, upto), what=f"all up to {upto}"
+        )
         self.socket.close()
         self._note(self.socket)
-        for told in self.past:
+        self.told.append(Told(self.socket.account, upto))
+        for told in self.told:
             check(told.account, history, upto=told.upto)
-        check(self.socket.account, history, upto=upto)
         for seq, entity_id in self.answered.items():
             assert history[seq].entity_id == entity_id
-        self._compare(state)
-
-    def _compare(self, state: Mapping[str, Values]) -> None:
-        seen = self.view.entities(self.world.is_mine)
-        mine = {key: found for key, found in state.items() if self.world.is_mine(key)}
-        for entity_id in mine.keys() | seen.keys():
-            whole = {
-                held.is_whole
-                for interest, held in self.held.items()
-                if interest.covers(entity_id)
-            }
-            if True in whole:
-                assert seen.get(entity_id) == mine.get(entity_id), entity_id
-            elif whole and entity_id in seen:
-                # What it was not told of may be missing, but nothing is wrong.
-                assert seen[entity_id].items() <= mine[entity_id].items(), entity_id
+        compare(self.view, state, self.world, list(self.held.values()))
 
     def _some_place(self) -> int:
-        return self.random.randint(
-            self.world.base, max(self.world.base, self.socket.account.last_live)
-        )
+        last = max(self.world.base, self.socket.account.last_live)
+        return self.random.randint(self.world.base, last)
+
+    def _connect(
+        self, interest: Interest, *, since: int | None, snapshot: bool
+    ) -> None:
+        query = self.world.query(interest, since=since, snapshot=snapshot)
+        port = self.random.choice(self.world.ports)
+        size = 4_096 if self.pace else None
+        self.socket = Socket(port, query, receive_bytes=size, view=self.view)
+        self.socket.pause = lambda: time.sleep(self.pace)
+        self.socket.listen()
+
+    def _ask(self, interest: Interest, *, since: int | None, snapshot: bool) -> None:
+        self.socket.ask({interest.kind: interest.value}, since=since, snapshot=snapshot)
 
     def _hold(self, interest: Interest, *, is_whole: bool) -> None:
         self.held[interest] = Held(self.socket.account.asked[-1], is_whole)
 
-    def _ask(self, interest: Interest, *, since: int | None, snapshot: bool) -> None:
-        self._forget(interest)
-        self.socket.ask({interest.kind: interest.value}, since=since, snapshot=snapshot)
-
-    def _forget(self, interest: Interest) -> None:
+    def _forget(self, anew: Sequence[Interest], *, kept: Sequence[Interest]) -> None:
         """What no subscription has kept up to date is not known any more."""
-        others = [one for one in self.held if one != interest]
-        if interest not in self.held:
+        with self.socket.news:
             self.view.forget(
                 lambda key: (
-                    interest.covers(key) and not any(one.covers(key) for one in others)
+                    any(one.covers(key) for one in anew)
+                    and not any(one.covers(key) for one in kept)
                 )
             )
 
-    def _resume(self, account: Account, asked: Asked) -> Asked:
-        since = account.position(asked)
-        return Asked(asked.interest, since, asked.snapshot and since is None)
-
-    def _query(self, interest: Interest, again: Asked | None) -> str:
-        return ""
+    def _note(self, socket: Socket) -> None:
+        """What was answered to what it published; nothing was refused."""
+        assert not socket.of("error")
+        for frame in socket.of("published"):
+            for entity_id, result in zip(frame["ref"], frame["results"], strict=True):
+                assert result["error"] is None, frame
+                self.answered[result["seq"]] = entity_id

@@ -202,3 +202,50 @@ class Flux:
         processes.send(left, signal.SIGKILL)
         psutil.wait_procs(left, timeout=10)
         session.remove(self.data_dir)
+
+
+# ASGI servers that know nothing of Flux: what starts them. uvicorn, told nothing else,
+# would wait for streams to end by themselves.
+PLAIN = {
+    "daphne": "daphne flux_project.asgi:application -b 127.0.0.1 -p {port}",
+    "uvicorn": "uvicorn flux_project.asgi:application --port {port}"
+    " --timeout-graceful-shutdown 2",
+}
+
+
+def serve_plain(kind: str, database: str, **env: str) -> Server:
+    """Start a plain ASGI server on this database; wait until it takes connections."""
+    port = free_port()
+    data_dir = session.DIRECTORY / f"{kind}-{port}"
+    places.make_data_dir(data_dir)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": session.database_url(database),
+        "FLUX_DATA_DIR": str(data_dir),
+        **env,
+    }
+    log = data_dir / "web.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *PLAIN[kind].format(port=port).split()],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    base_url = f"http://127.0.0.1:{port}"
+    server = Server(base_url, port, data_dir, environment, False, process, log)
+    try:
+        wait_for(lambda: _is_open(server), what=f"{kind} to listen")
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _is_open(server: Server) -> bool:
+    if server.process.poll() is not None:
+        raise RuntimeError(server.log.read_text())
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", server.port)) == 0

@@ -2,12 +2,23 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "skills" / "flux"
 SCRIPT = FOLDER / "scripts" / "flux.sh"
+
+
+def only(folder: Path, *programs: str) -> str:
+    """A PATH on which there is nothing else."""
+    folder.mkdir()
+    for program in programs:
+        found = shutil.which(program)
+        assert found, program
+        (folder / program).symlink_to(found)
+    return str(folder)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,13 @@ class _Known:
     def exists(self) -> bool:
         return self.newest >= self.floor and self.newest > 0
 
+    def properties(self) -> Values:
+        return {
+            name: value
+            for name, (_, value, is_there) in list(self.values.items())
+            if is_there
+        }
+
     def cut(self, floor: int) -> None:
         """Whatever is older than this is over."""
         self.floor = max(self.floor, floor)
@@ -44,15 +51,19 @@ class View:
         """What the last connection left half done is over."""
         self._is_snapshot = False
 
+    def forget(self, wanted: Callable[[str], bool]) -> None:
+        """What is said of these entities from now on is all that is known of them."""
+        self._known = {
+            entity_id: known
+            for entity_id, known in self._known.items()
+            if not wanted(entity_id)
+        }
+
     def entities(self, wanted: Callable[[str], bool] = bool) -> dict[str, Values]:
         """The properties of the entities that exist, of those that are wanted."""
         return {
-            entity_id: {
-                name: value
-                for name, (_, value, is_there) in known.values.items()
-                if is_there
-            }
-            for entity_id, known in self._known.items()
+            entity_id: known.properties()
+            for entity_id, known in list(self._known.items())  # others may go on
             if known.exists and wanted(entity_id)
         }
 

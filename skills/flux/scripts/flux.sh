@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Flux from the command line: publish events; read, list and delete entities.
+# Flux from the command line: publish events; read, list, watch and delete entities.
 #
 # Needs bash 3.2 or newer and curl, nothing else. What the server answers goes to
 # stdout as it came, numbers untouched, and only when it is complete. jq, when
 # present, lays it out on a terminal.
 #
 # Exit status: 0 done, 1 refused by the server (or some items of a batch were),
-# 2 wrong usage, 3 no usable answer: the request may or may not have arrived.
+# 2 wrong usage, 3 no usable answer: the request may or may not have arrived;
+# above 128 ended by a signal, which is how watch ends.
 
 set -euo pipefail
 set -f # no argument here ever means file names
@@ -20,10 +21,11 @@ readonly SHOWN_BYTES=400
 
 ANSWER= # what the last successful request brought
 TEXT=   # what the last read_text brought
+SHOWN=  # what the last make_printable brought
 
 # --- help --------------------------------------------------------------------
 
-readonly COMMANDS='health publish get list delete batch batch-delete connectors admin-config'
+readonly COMMANDS='health publish get list watch delete batch batch-delete connectors admin-config'
 
 usage_of() { # COMMAND: its synopsis and what it does
   case $1 in
@@ -35,6 +37,9 @@ usage_of() { # COMMAND: its synopsis and what it does
       'Show one entity as it is now.' ;;
     list) printf '%s\n' 'list [--prefix PREFIX | --namespace NAME]' \
       'Show all entities, or those of a prefix or a namespace (both: in both).' ;;
+    watch) printf '%s\n' \
+      'watch [ENTITY_ID | --prefix PREFIX | --namespace NAME] [OPTION...]' \
+      'Show changes as they happen, those of everything by default, until Ctrl-C.' ;;
     delete) printf '%s\n' 'delete ENTITY_ID' \
       'Delete one entity. Its history stays.' ;;
     batch) printf '%s\n' 'batch EVENTS_JSON' \
@@ -68,7 +73,7 @@ help_all() {
     'FLUX_URL          the server (http://localhost:3000)' \
     'FLUX_TOKEN        bearer token; not needed on a server without authentication' \
     'FLUX_ADMIN_TOKEN  operator token, for changing admin-config' \
-    'FLUX_TIMEOUT      seconds one request may take (60)'
+    'FLUX_TIMEOUT      seconds one request may take (60), but for watch'
 }
 
 help_one() { # COMMAND
@@ -77,6 +82,15 @@ help_one() { # COMMAND
   printf 'usage: %s %s\n\n%s\n' "$PROGRAM" "${text%%$'\n'*}" "${text#*$'\n'}"
   case $text in
     *_JSON*) printf '%s\n' "The JSON may be - (read stdin) or @FILE." ;;
+    watch*) printf '%s\n' '' \
+      '--since SEQ   begin with what happened behind this place in the log' \
+      '--snapshot    begin with the state as it is now' \
+      '--count N     end (with 0) after N events; those of --since count' \
+      '--metrics     also show the figures that the server sends every 2 seconds' \
+      '--raw         JSON on a terminal, too' '' \
+      'One line per frame: what the server sent, as JSON, or on a terminal for people.' \
+      'A lost connection is made again and goes on where it was: no event is missed' \
+      'and none is shown twice.' ;;
   esac
 }
 
@@ -181,13 +195,20 @@ leading_space() { # TEXT: how many bytes of it
   printf '%s' "${#space}"
 }
 
-printable() { # TEXT: safe on a terminal, not too long, no character cut in two
-  local text=${1:0:SHOWN_BYTES}
+make_printable() { # TEXT: into SHOWN; safe on a terminal, not too long, no character cut
+  SHOWN=${1:0:SHOWN_BYTES}
   if ((${#1} > SHOWN_BYTES)); then
-    while [[ $text == *[$'\x80'-$'\xbf'] ]]; do text=${text%?}; done
-    text=${text%[$'\xc0'-$'\xff']}…
+    while [[ $SHOWN == *[$'\x80'-$'\xbf'] ]]; do SHOWN=${SHOWN%?}; done
+    SHOWN=${SHOWN%[$'\xc0'-$'\xff']}…
   fi
-  printf '%s' "${text//[[:cntrl:]]/ }"
+  SHOWN=${SHOWN//[[:cntrl:]]/ }
+  # U+0080 to U+009F: some terminals obey them.
+  SHOWN=${SHOWN//$'\xc2'[$'\x80'-$'\x9f']/ }
+}
+
+printable() { # TEXT: the same, to stdout
+  make_printable "$1"
+  printf '%s' "$SHOWN"
 }
 
 # The two readers below look for a key in answers that Flux writes. Inside a JSON
@@ -245,7 +266,7 @@ authorization() { # TOKEN: the header line, none without a token
   [[ -z $1 ]] || printf 'Authorization: Bearer %s\n' "$1"
 }
 
-refused() { # STATUS BODY REDIRECT: say what the server said
+refusal() { # STATUS BODY REDIRECT: what the server said
   local message code
   if [[ -n $3 ]]; then
     message="the server redirects to $3: is FLUX_URL right?"
@@ -253,7 +274,11 @@ refused() { # STATUS BODY REDIRECT: say what the server said
     message="the answer is no Flux error: $(printable "${2:-empty}")"
   fi
   code=$(json_text "$2" code) || code=
-  say "$message (${code:+$code, }HTTP $1)"
+  printf '%s' "$message (${code:+$code, }HTTP $1)"
+}
+
+refused() { # STATUS BODY REDIRECT: say it, and end
+  say "$(refusal "$@")"
   exit 1
 }
 
@@ -426,6 +451,308 @@ run_admin_config() {
   show
 }
 
+# --- watching ----------------------------------------------------------------
+
+# Server-Sent Events from curl, line by line. The frames of one event are printed
+# together, with its last one, and from then on SEEN is its seq. So a connection that
+# is made anew goes on behind SEEN without missing or repeating anything.
+
+readonly LONGEST_PAUSE=30
+# The server says something every two seconds; so long a silence is a dead line.
+readonly SILENT_SECONDS=60
+# Of a long frame, so much is looked at to show it to people.
+readonly LOOKED_AT_BYTES=8192
+
+KIND=entity_id # what is asked for: by id, prefix or namespace,
+WANTED='*'     # and which
+SEEN=          # up to this seq everything was printed
+HELD=()        # frames of an event that is not complete yet
+CHILD=         # the running curl, or sleep
+IS_RAW=        # print JSON
+IS_WHOLE=      # it begins with a snapshot: only behind that is a place to go on from
+METRICS=       # show the figures, too
+IS_STATE=      # what comes now is the state, not what happens
+HAS_COUNT=     # end after LEFT events
+LEFT=0
+
+# The head of the last answer; no STATUS: there was none.
+STATUS=
+TYPE=
+REDIRECT=
+RETRY_AFTER=0
+
+run_watch() {
+  local path url is_known='' is_lost='' pause=1 why
+  url=$(base_url)
+  watch_arguments "$@"
+  # Everything is asked for by name, too: only then the server says where it begins.
+  path="/api/stream?$KIND=$(percent_encoded "$WANTED")"
+  path+=${SEEN:+&since=$SEEN}${IS_WHOLE:+&snapshot=1}
+  WANTED=$(json_string "$WANTED")
+  WANTED=${WANTED:1:${#WANTED} - 2} # as it stands in frames
+  trap 'hang_up' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  while :; do
+    call "$path"
+    if read_head && [[ $STATUS == 200 && $TYPE == text/event-stream* ]]; then
+      [[ -z $is_lost ]] || say connected
+      pause=1
+      read_frames
+      why='the connection is lost'
+    else
+      why=$(why_not "$url" "$is_known") || exit "$?"
+    fi
+    is_known=yes is_lost=yes CHILD='' HELD=() IS_STATE=
+    ((RETRY_AFTER > pause)) || RETRY_AFTER=$pause
+    say "$why; trying again in $RETRY_AFTER s${SEEN:+, behind seq $SEEN}"
+    wait_for "$RETRY_AFTER"
+    pause=$((pause * 2 < LONGEST_PAUSE ? pause * 2 : LONGEST_PAUSE))
+  done
+}
+
+why_not() { # URL IS_KNOWN: why there are no events, if it is worth trying again
+  local body=''
+  [[ $STATUS != [345]?? ]] || IFS= read -r -d '' body <&3 || :
+  case $STATUS in
+    429 | 502 | 503 | 504) refusal "$STATUS" "$body" '' ;;
+    [345]??) refused "$STATUS" "$body" "$REDIRECT" ;;
+    '')
+      [[ -n $2 ]] || { say "no answer from $1" && exit 3; }
+      printf '%s' "no answer from $1"
+      ;;
+    *)
+      say "$1 answered something other than events (HTTP $STATUS): is it a Flux server?"
+      exit 3
+      ;;
+  esac
+}
+
+wait_for() { # SECONDS
+  # In the background, because bash heeds a signal only when a program has ended.
+  sleep "$1" &
+  CHILD=$!
+  wait "$CHILD" || exit 3
+  CHILD=
+}
+
+hang_up() {
+  [[ -z $CHILD ]] || kill "$CHILD" 2>/dev/null || :
+}
+
+watch_arguments() { # ARGUMENT...: into the variables above
+  local asked=0
+  while (($#)); do
+    case $1 in
+      --prefix=* | --namespace=* | --since=* | --count=*)
+        set -- "${1%%=*}" "${1#*=}" "${@:2}"
+        continue
+        ;;
+      --prefix | --namespace | --since | --count)
+        (($# > 1)) || misused "$1 needs a value" watch
+        watch_value "${1#--}" "$2"
+        shift 2
+        continue
+        ;;
+      --snapshot) IS_WHOLE=yes ;;
+      --metrics) METRICS=yes ;;
+      --raw) IS_RAW=yes ;;
+      --)
+        shift
+        (($# == 1)) || misused 'one ENTITY_ID must follow --' watch
+        watch_value entity_id "$1"
+        ;;
+      -*) misused "unknown argument: $1" watch ;;
+      *) watch_value entity_id "$1" ;;
+    esac
+    shift
+  done
+  ((asked < 2)) ||
+    misused 'only one of ENTITY_ID, --prefix and --namespace is possible' watch
+  [[ -z $IS_WHOLE || -z $SEEN ]] ||
+    misused '--since and --snapshot exclude each other' watch
+  [[ -t 1 ]] || IS_RAW=yes
+}
+
+watch_value() { # NAME VALUE
+  case $1 in
+    since)
+      [[ $2 == +([0-9]) ]] || misused '--since needs a seq: a whole number' watch
+      SEEN=$2
+      ;;
+    count)
+      [[ $2 == [1-9]*([0-9]) ]] || misused '--count needs a number from 1' watch
+      HAS_COUNT=yes LEFT=$2
+      ;;
+    *)
+      [[ -n $2 || $1 == prefix ]] || misused "the $1 is empty" watch
+      KIND=$1 WANTED=$2 asked=$((asked + 1))
+      ;;
+  esac
+}
+
+# The answer is read from descriptor 3; its first line is curl's process id, which bash
+# tells in no other way before version 4.4.
+call() { # PATH
+  local resume=(--header 'Accept: text/event-stream')
+  [[ -z $SEEN ]] || resume+=(--header "Last-Event-ID: $SEEN")
+  [[ $token != *[[:cntrl:]]* ]] ||
+    misused 'the token contains a control character (a line end?)'
+  exec 3< <(
+    # shellcheck disable=SC2016  # the inner shell shall expand them
+    exec "$BASH" -c 'printf "%s\n" "$$" && exec "$@"' bash \
+      curl -q --silent --show-error --globoff --path-as-is --proto =http,https \
+      --no-buffer --include --suppress-connect-headers \
+      --connect-timeout "$CONNECT_SECONDS" \
+      --speed-limit 1 --speed-time "$SILENT_SECONDS" \
+      --header @<(authorization "$token") "${resume[@]}" --url "$(base_url)$1"
+  )
+  IFS= read -r CHILD <&3 || CHILD=
+}
+
+read_head() { # the answer's head, up to the empty line; fails when it breaks off
+  local line
+  STATUS='' RETRY_AFTER=0 REDIRECT='' TYPE=''
+  while IFS= read -r line <&3; do
+    line=${line%$'\r'}
+    case $line in
+      HTTP/*) STATUS=${line#* } STATUS=${STATUS:0:3} ;;
+      [Cc]ontent-[Tt]ype:*) TYPE=${line##+([!:]):*([[:space:]])} ;;
+      [Ll]ocation:*) REDIRECT=${line##+([!:]):*([[:space:]])} ;;
+      [Rr]etry-[Aa]fter:*([[:space:]])[0-9]?([0-9])?([0-9]))
+        RETRY_AFTER=$((10#${line##*[!0-9]}))
+        ;;
+      '') [[ $STATUS == 1?? ]] || return 0 ;;
+    esac
+  done
+  return 1
+}
+
+read_frames() { # until the connection ends
+  local line id='' data=''
+  while IFS= read -r line <&3; do
+    case $line in
+      'data: '*) data=${line:6} ;;
+      'id: '*) id=${line:4} ;;
+      '')
+        [[ -z $data ]] || take "$data" "$id"
+        id='' data=''
+        ;;
+    esac
+  done
+}
+
+take() { # FRAME ID: hold it, or print it with those before it
+  local kind=${1#'{"type":"'}
+  kind=${kind:0:32}
+  kind=${kind%%\"*}
+  [[ $kind != metrics_update || -n $METRICS ]] || return 0
+  HELD+=("$1")
+  [[ ${1:${#1} < 13 ? 0 : ${#1} - 13} != ',"more":true}' ]] || return 0
+  if [[ $kind != entity_deleted ]] || is_wanted "$1"; then
+    if [[ -n $IS_RAW ]]; then put "${HELD[@]}"; else put_readable; fi
+    count "$kind"
+  fi
+  HELD=()
+  case $kind in
+    subscribed) [[ -n $SEEN$IS_WHOLE ]] || SEEN=$(json_count "$1" seq) ;;
+    replay_end) SEEN=$(json_count "$1" seq) ;;
+    *) [[ $2 != +([0-9]) ]] || SEEN=$2 ;;
+  esac
+}
+
+is_wanted() { # FRAME: of a deletion, of which everybody is told
+  local id=${1#*\"entity_id\":\"}
+  id=${id%%\",\"*}
+  case $KIND in
+    prefix) [[ $id == "$WANTED"* ]] ;;
+    namespace) [[ $id == "$WANTED"/* || ($WANTED == default && $id != */*) ]] ;;
+    *) [[ $WANTED == '*' || $id == "$WANTED" ]] ;;
+  esac
+}
+
+count() { # KIND: the last frame of an event that was printed; or another frame
+  case $1 in
+    snapshot_start) IS_STATE=yes ;;
+    snapshot_end) IS_STATE= ;;
+    state_update | entity_*)
+      [[ -n $HAS_COUNT && -z $IS_STATE ]] || return 0
+      ((LEFT -= 1)) || exit 0
+      ;;
+  esac
+}
+
+put() { # LINE...
+  # Who reads this may have seen enough.
+  printf '%s\n' "$@" 2>/dev/null || exit 141
+}
+
+put_readable() {
+  local frame
+  for frame in "${HELD[@]}"; do
+    make_readable "$frame" "$kind"
+    put "$SHOWN"
+  done
+}
+
+# Here and above pieces are cut out by what stands around them: inside a JSON string a
+# quote is escaped, so that "," never stands there.
+make_readable() { # FRAME KIND: one line for people, into SHOWN
+  local head=${1:0:LOOKED_AT_BYTES} tail=$1 place entity property value
+  ((${#tail} <= 120)) || tail=${tail:${#tail} - 120}
+  case $2 in
+    state_update | entity_touched | entity_deleted) ;;
+    *)
+      make_notice "$1" "$2"
+      return
+      ;;
+  esac
+  place=${tail##*\"timestamp\":\"}
+  place=${place:0:23}Z$'  '${place##*\"seq\":}
+  place=${place%%[,\}]*}
+  head=${head#*\"entity_id\":\"}
+  make_printable "${head%%\",\"*}"
+  entity=$SHOWN
+  case $2 in
+    entity_touched) SHOWN="$place  $entity  touched" && return ;;
+    entity_deleted) SHOWN="$place  $entity  deleted" && return ;;
+  esac
+  head=${head#*\",\"property\":\"}
+  make_printable "${head%%\",\"value\":*}"
+  property=$SHOWN
+  value=${head#*\",\"value\":}
+  ((${#1} > LOOKED_AT_BYTES)) || value=${value%,\"timestamp\":\"*}
+  if [[ $value == 'null,"removed":true' ]]; then
+    SHOWN="$place  $entity  $property removed"
+  else
+    make_printable "$value"
+    SHOWN="$place  $entity  $property = $SHOWN"
+  fi
+}
+
+make_notice() { # FRAME KIND: a frame about the connection, into SHOWN
+  local seq from to number='([0-9.]+)[^0-9]+'
+  seq=$(json_count "$1" seq) from=$(json_count "$1" from_seq) to=$(json_count "$1" to_seq)
+  case $2 in
+    subscribed) SHOWN="watching; the log is at $seq" ;;
+    snapshot_start) SHOWN='the state as it is now:' ;;
+    snapshot_end) SHOWN="that was the state at $seq" ;;
+    replay_start) SHOWN="what happened from $from to $to:" ;;
+    replay_end) SHOWN="that was the past, up to $seq" ;;
+    conflated) SHOWN="from $from to $to only the newest values: too much for this reader" ;;
+    *)
+      if [[ $1 =~ rate_per_second\":$number$number$number'}' ]]; then
+        SHOWN="${BASH_REMATCH[1]} events/s, ${BASH_REMATCH[2]} connections,"
+        SHOWN+=" ${BASH_REMATCH[3]} publishers"
+      else
+        make_printable "$1"
+      fi
+      ;;
+  esac
+  SHOWN="-- $SHOWN"
+}
+
 # --- which command -----------------------------------------------------------
 
 check_arguments() { # COMMAND ARGUMENT...: as many as it takes
@@ -458,7 +785,7 @@ main() {
       help_one "$command"
       return
       ;;
-    --) shift ;;
+    --) [[ $command == watch ]] || shift ;; # watch has both, options and an id
   esac
   command -v curl >/dev/null || { say 'curl is not installed' && exit 3; }
   check_arguments "$command" "$@"

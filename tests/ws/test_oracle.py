@@ -1,0 +1,169 @@
+"""Whatever listeners and writers do, each listener is told the truth, and all of it.
+
+Two server processes on one database. A failure can be run again by its seed, as far as
+threads can: `pytest tests/ws/test_oracle.py -k seed-3`. To hunt for races, run many:
+`ORACLE_SEEDS=60 pytest tests/ws/test_oracle.py`.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+
+import pytest
+
+from tests.support import load, servers
+from tests.support.client import Api
+from tests.support.history import history, state
+from tests.support.live import fence
+from tests.support.roamer import Roamer, World
+from tests.support.scribbler import Scribbler
+from tests.support.servers import Server
+from tests.support.streamer import Streamer
+
+SEEDS = range(int(os.environ.get("ORACLE_SEEDS", "6")))
+WRITERS, WRITER_PAUSE_SECONDS = 3, 0.04
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a kind of listener does: so many of them, so many steps with pauses between
+    them, and reconnects. pace: what it needs for each frame, in seconds."""
+
+    count: int
+    steps: int
+    longest_pause: float
+    reconnects: int = 3
+    pace: float = 0.0
+
+
+ROAMERS = Plan(count=5, steps=50, longest_pause=0.04)
+SLOW_ROAMER = Plan(count=1, steps=17, longest_pause=0.04, pace=0.003)
+STREAMERS = Plan(count=3, steps=3, longest_pause=0.8)
+# A share of the events is large; where it is half of them, these do not keep up.
+LARGE, MOSTLY_LARGE = 0.03, 0.5
+CONFLATED_ROAMERS = Plan(2, steps=9, longest_pause=1.5, reconnects=1, pace=0.02)
+CONFLATED_STREAMERS = Plan(2, steps=1, longest_pause=9.0, reconnects=1, pace=0.02)
+
+
+@pytest.fixture(scope="module")
+def two(api_database: str) -> Iterator[Sequence[Server]]:
+    with ExitStack() as started:
+        found = []
+        for _ in range(2):
+            found.append(servers.serve(api_database))
+            started.callback(found[-1].stop)
+        yield found
+
+
+@pytest.fixture
+def api(two: Sequence[Server]) -> Iterator[Api]:
+    client = Api(two[0].port)
+    yield client
+    client.close()
+
+
+class Run:
+    """Everybody who takes part."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.seed = seed
+        self.roamers: list[Roamer] = []
+        self.streamers: list[Streamer] = []
+        self.writers = [
+            Scribbler(world, self._random(f"w{number}")) for number in range(WRITERS)
+        ]
+        self._work: list[Callable[[], None]] = []
+
+    def _random(self, who: str) -> Random:
+        return Random(f"{self.seed} {who}")  # noqa: S311  a plan, no secret
+
+    def add_roamers(self, plan: Plan) -> None:
+        for _ in range(plan.count):
+            random = self._random(f"r{len(self.roamers)}")
+            one = Roamer(self.world, random, pace=plan.pace)
+            one.begin()
+            self.roamers.append(one)
+            self._work.append(
+                partial(one.run, plan.steps, plan.reconnects, plan.longest_pause)
+            )
+
+    def add_streamers(self, plan: Plan) -> None:
+        for _ in range(plan.count):
+            random = self._random(f"s{len(self.streamers)}")
+            one = Streamer(self.world, random, pace=plan.pace)
+            one.begin()
+            self.streamers.append(one)
+            self._work.append(partial(one.run, plan.reconnects, plan.longest_pause))
+
+    def roam(self) -> None:
+        """All of them at once, until the listeners have done their steps."""
+        with ExitStack() as writing, ThreadPoolExecutor(len(self._work)) as threads:
+            for writer in self.writers:
+                writing.callback(writer.close)
+                writing.enter_context(
+                    load.repeating(writer, pause=WRITER_PAUSE_SECONDS)
+                )
+            for task in [threads.submit(work) for work in self._work]:
+                task.result()
+
+    def settle(self, api: Api) -> None:
+        """Holds what everybody was told against the log and the state."""
+        upto = fence(api)
+        while api.head() > upto:
+            upto = fence(api)  # what was sent on a lost connection came behind it
+        said = history(api, after=self.world.base)
+        whole = state(api)
+        mine = {key: one for key, one in whole.items() if self.world.is_mine(key)}
+        for roamer in self.roamers:
+            roamer.settle(mine, said, upto=upto)
+        for streamer in self.streamers:
+            streamer.settle(mine, said, upto=upto)
+        for writer in self.writers:
+            for seq, entity_id in writer.answered.items():
+                assert said[seq].entity_id == entity_id
+
+    def close(self) -> None:
+        for roamer in self.roamers:
+            roamer.socket.close()
+        for streamer in self.streamers:
+            streamer.stream.close()
+
+
+def world(api: Api, two: Sequence[Server], *, large: float) -> World:
+    tag = f"o{time.time_ns():x}-"
+    ports = [one.port for one in two]
+    return World(tag, base=api.head(), ports=ports, large=large)
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids="seed-{}".format)
+def test_every_view_is_the_state_and_every_event_came_once(
+    two: Sequence[Server], api: Api, seed: int
+) -> None:
+    run = Run(world(api, two, large=LARGE), seed)
+    with closing(run):
+        run.add_roamers(ROAMERS)
+        run.add_roamers(SLOW_ROAMER)
+        run.add_streamers(STREAMERS)
+        run.roam()
+        run.settle(api)
+
+
+@pytest.mark.parametrize("seed", SEEDS[::6], ids="seed-{}".format)
+def test_so_it_is_for_those_who_are_conflated(
+    two: Sequence[Server], api: Api, seed: int
+) -> None:
+    run = Run(world(api, two, large=MOSTLY_LARGE), seed)
+    with closing(run):
+        run.add_roamers(CONFLATED_ROAMERS)
+        run.add_streamers(CONFLATED_STREAMERS)
+        run.roam()
+        run.settle(api)
+    told = [one for roamer in run.roamers for one in roamer.told]
+    told += [one for streamer in run.streamers for one in streamer.told]
+    assert any(one.account.skipped for one in told), "nobody was conflated"
