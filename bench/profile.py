@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import rows
+from bench import live, rows
 from bench.measure import Lab
+from bench.plan import Plan
 from bench.servers import CannotMeasure
 from bench.traffic import Kind
 
@@ -53,6 +54,13 @@ def _sending(kind: Kind, connections: int) -> Load:
     return load
 
 
+def _listening(plan: Callable[..., Plan]) -> Load:
+    def load(lab: Lab, seconds: float) -> int:
+        return live.hear(lab, plan(lab, seconds=seconds)).frames
+
+    return load
+
+
 def _listing(lab: Lab, seconds: float) -> int:
     until = time.monotonic() + seconds
     downloads = 0
@@ -68,6 +76,8 @@ LOADS: Mapping[str, Load] = {
     "get": _sending("get", rows.CONNECTIONS),
     "history": _sending("history", rows.HISTORY_CONNECTIONS),
     "list": _listing,
+    "frames": _listening(live.plan_of_frames),
+    "own": _listening(live.plan_of_own),
 }
 
 

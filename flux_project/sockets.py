@@ -16,10 +16,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 from websockets.frames import Frame
 from websockets.http11 import Request
 
-from flux_project import bodies, httpform, peers
+from flux_project import bodies, httpform, peers, request_ids
 from flux_project.errors import FluxError
-from flux_project.reply import refusal
-from flux_project.wire import HeadTooLarge
+from flux_project.reply import identified, refusal
+from flux_project.wire import HeadTooLarge, InvalidHttp
 from namespaces import config
 
 # Beside a batch: the rest of the message around it.
@@ -35,6 +35,7 @@ MOST_FRAGMENTS = 10_000
 OVERLOADED = "overloaded"
 _FAULTS = {1007: "invalid_utf8", 1009: "message_too_large", 1013: OVERLOADED}
 _HANDSHAKE_HEAD = "A handshake may have 128 headers, of 8 KiB at most each."
+_NO_HANDSHAKE = "This is no handshake of WebSocket's version 13 (RFC 6455)."
 
 
 class Receiver(Protocol):
@@ -75,6 +76,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         peers.reset(self.transport)
 
     def handle_connect(self, event: Request) -> None:
+        if self.conn.accept(event).status_code != 101:
+            # websockets would answer in plain text.
+            given = event.headers.get("X-Request-Id", "").encode("latin-1")
+            self._refuse_handshake(InvalidHttp(_NO_HANDSHAKE), given)
+            return
         super().handle_connect(event)
         if self.response.status_code == 101:
             self._is_served = True
@@ -142,15 +148,17 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._is_parting:
             return
         super().data_received(data)
+        if self._is_parting:
+            return
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            self._refuse_handshake()
+            # What websockets does not read, uvicorn would not answer.
+            self._refuse_handshake(HeadTooLarge(_HANDSHAKE_HEAD))
             return
         self._account()
 
-    def _refuse_handshake(self) -> None:
-        """What websockets does not read: over 128 headers, or one over 8 KiB. uvicorn
-        would not answer it."""
-        reply = refusal(HeadTooLarge(_HANDSHAKE_HEAD))
+    def _refuse_handshake(self, error: FluxError, given: bytes | None = None) -> None:
+        """Answers what never became a handshake. given: the id in its headers."""
+        reply = identified(refusal(error), request_ids.choose(given))
         self.transport.write(httpform.http(reply, keep_alive=False))
         self.handshake_complete = self.close_sent = self._is_parting = True
         self.transport.write_eof()

@@ -7,6 +7,7 @@ handshake asks for is checked before it is accepted, so a wrong one is an HTTP e
 
 import asyncio
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,8 @@ from state.session import Session
 from state.wires import SHUTTING_DOWN, End, QueueWire, Wire, frames_sent
 
 Message = MutableMapping[str, Any]
+# RFC 6455 §7.4.2: 4000 to 4999 mean what an application likes.
+PRIVATE_CODES = 3_000
 
 
 class UpgradeRequired(FluxError):
@@ -216,12 +219,22 @@ class TextWire(QueueWire):
 
     async def run(self, send: Any) -> None:
         """Until the connection ends."""
-        while texts := await self.take():
-            for text in texts:
-                await send({"type": "websocket.send", "text": text.decode()})
-                self.sent(text)
-        if self.ended is not None:
-            reason = self.ended.reason
-            await send(
-                {"type": "websocket.close", "code": self.ended.code, "reason": reason}
-            )
+        with suppress(OSError):  # so ASGI calls it when the peer was quicker
+            while texts := await self.take():
+                for text in texts:
+                    await send({"type": "websocket.send", "text": text.decode()})
+                    self.sent(text)
+            if self.ended is not None:
+                await _close(send, self.ended)
+
+
+async def _close(send: Any, why: End) -> None:
+    """Says goodbye with the code of the ending, or with one that the server takes:
+    daphne raises an error for all but 1000 and those for private use."""
+    message = {"type": "websocket.close", "reason": why.reason}
+    try:
+        await send({**message, "code": why.code})
+    except OSError:
+        raise
+    except Exception:  # noqa: BLE001  each server has its own
+        await send({**message, "code": why.code + PRIVATE_CODES})

@@ -8,13 +8,8 @@ from http import HTTPMethod
 from urllib.parse import quote
 
 import pytest
-from django.urls import URLPattern
 
-from flux_project.errors import FluxError
-from flux_project.observed import _METHODS
-from flux_project.urls import live_routes, urlpatterns
-from state import stream  # noqa: F401  so that all errors are known here
-from tests.support import scrape
+from tests.support import all_series, scrape
 from tests.support.client import Api, HungUp, Line, event, request
 from tests.support.live import UPGRADE
 from tests.support.servers import Server
@@ -144,17 +139,9 @@ def api(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[A
     client.close()
 
 
-def codes(family: type[FluxError]) -> Iterator[str]:
-    yield family.code
-    for one in family.__subclasses__():
-        yield from codes(one)
-
-
-def routes() -> set[str]:
-    own = {str(one.pattern) for one in urlpatterns if isinstance(one, URLPattern)}
-    plain = {f"/{pattern}" for pattern in own if "(?P" not in pattern}
-    live = {path for _, path in live_routes}
-    return plain | live | {"/admin", "/api/state/entities/{entity_id}", "other"}
+def pairs(found: scrape.Scrape) -> set[tuple[str, str]]:
+    named = [dict(labels) for _, labels in found.series]
+    return {(one["route"], one["method"]) for one in named if "route" in one}
 
 
 def test_no_client_can_make_a_series(api: Api) -> None:
@@ -166,9 +153,8 @@ def test_no_client_can_make_a_series(api: Api) -> None:
     after = scrape.of(api)
     assert after.series - before.series == set()
     assert MARK not in after.text
-    assert after.values("route") <= routes()
+    assert pairs(after) <= all_series.pairs()
     assert len(after.values("route")) > 10
-    assert after.values("method") <= {*_METHODS, "other"}
-    assert after.values("status") <= {"1xx", "2xx", "3xx", "4xx", "5xx"}
-    assert after.values("code") <= set(codes(FluxError))
+    assert after.values("status") <= set(all_series.STATUSES)
+    assert after.values("code") <= set(all_series.codes())
     assert len(after.values("code")) > 10

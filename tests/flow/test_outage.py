@@ -87,6 +87,8 @@ def _health(flux: Flux) -> int:
 def goes_on_as_before(flux: Flux, running: Load, workers: list[int]) -> None:
     running.goes_on(100)
     api = Api(flux.port)
+    # The live feed tries again twice a second; health waits for that.
+    wait_for(lambda: api.get("/api/health").status == 200, what="health")
     for path in READS[:-1]:
         assert api.get(path).status == 200, path
     assert api.get(READS[-1]).status in {200, 404}

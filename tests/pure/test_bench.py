@@ -1,13 +1,20 @@
 """The benchmark's load is what it says, and its verdicts follow from its figures."""
 
 import json
+import socket
+import time
+from collections.abc import Iterator
 from itertools import islice
 
 import pytest
 
-from bench import report, traffic
+from bench import listeners, plan, report, traffic
+from bench.listeners import Counting, Fault, Listener, Timing
 from bench.measure import Figure, Spread
+from bench.plan import Plan
 from bench.traffic import Order
+from state import frames
+from state.frames import Standing, Told
 
 
 def order(kind: traffic.Kind, first: int = 0) -> Order:
@@ -97,3 +104,144 @@ def test_the_verdict_is_the_median_against_the_bound() -> None:
 def test_a_spread_shows_its_ends() -> None:
     assert report.spread(Spread.of([3, 1, 2])) == "2.00 (1.00-3.00)"
     assert report.bound(figure(1, target=0.6, is_upper_bound=False)) == "≥ 0.6 R"
+
+
+def planned(about: list[str], batch: int) -> Plan:
+    return Plan(port=1, groups=[], about=about, batch=batch, window=1, seconds=1)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_planned_request_is_as_long_as_its_head_says(batch: int) -> None:
+    given = planned(["a/1", "a/2"], batch)
+    request = plan.filled(
+        plan.template(given, given.layouts[0]), plan.FIRST_READING + 17
+    )
+    head, body = split(request)
+    assert f"content-length: {len(body)}".encode() in head
+    said = json.loads(body)
+    for one, entity_id in zip(said.get("events", [said]), ["a/1", "a/2"], strict=False):
+        assert one["payload"]["entity_id"] == entity_id
+        assert one["payload"]["properties"] == {"reading": plan.FIRST_READING + 17}
+
+
+def test_events_are_about_the_planned_entities_in_turn() -> None:
+    assert planned(["a", "b", "c"], 1).layouts == [["a"], ["b"], ["c"]]
+    assert planned(["a"], 3).layouts == [["a", "a", "a"]]
+    assert planned(["a", "b", "c", "d"], 2).layouts == [["a", "b"], ["c", "d"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?entity_id=a/1", ["a/1"]),
+        ("?entity_id=a/3", []),
+        ("?entity_id=*", ["a/1", "ab/2"]),
+        ("?prefix=a", ["a/1", "ab/2"]),
+        ("?prefix=ab", ["ab/2"]),
+        ("?namespace=a", ["a/1"]),
+    ],
+)
+def test_who_is_told_follows_from_the_query(query: str, found: list[str]) -> None:
+    assert plan.wanted(query, {"a/1": 0, "ab/2": 0}) == found
+
+
+def test_an_event_that_was_not_stored_anew_is_noticed() -> None:
+    assert plan.seqs(b'{"seq":7}', events=1) == [7]
+    assert plan.seqs(b'{"results":[{"seq":7},{"seq":8}]}', events=2) == [7, 8]
+    for body in (
+        b'{"seq":7,"duplicate":true}',
+        b'{"results":[{"seq":7}]}',
+        b'{"results":[{"seq":7},{"error":"x"}]}',
+    ):
+        with pytest.raises(ValueError, match="not all"):
+            plan.seqs(body, events=2 if b"results" in body else 1)
+
+
+SUBSCRIBED = frames.websocket(b'{"type":"subscribed","entity_id":"a/1","seq":1}')
+METRICS = frames.websocket(b'{"type":"metrics_update","events":{"total":9}}')
+PING = b"\x89\x00"
+
+
+def told(seq: int, value: int = 10) -> bytes:
+    effect = Standing("a/1", b'{"reading":%d}' % value)
+    return Told(effect, seq=seq, recorded_at=1).websocket
+
+
+class Peer:
+    """The server's end of a listener's connection."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.line, other = socket.socketpair()
+
+        def connect(port: int, address: str) -> tuple[socket.socket, bytes]:
+            return other, SUBSCRIBED
+
+        monkeypatch.setattr(listeners, "connect", connect)
+
+    def say(self, listener: Listener, *parts: bytes) -> None:
+        """Each part arrives by itself."""
+        for part in parts:
+            self.line.sendall(part)
+            listener.hear()
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    made = Peer(monkeypatch)
+    yield made
+    made.line.close()
+
+
+@pytest.fixture
+def counting(peer: Peer) -> Iterator[Counting]:
+    made = Counting(1, "?entity_id=a/1", stride=1)
+    yield made
+    made.close()
+
+
+def whole(first: int, count: int) -> bytes:
+    return b"".join(told(seq) for seq in range(first, first + count))
+
+
+def test_frames_are_counted_however_they_are_cut(
+    peer: Peer, counting: Counting
+) -> None:
+    stream = whole(2, 3) + METRICS + whole(5, 95) + PING + whole(100, 80)
+    for size in (3, 100, 1_000, 5_000, len(stream)):
+        peer.say(
+            counting, *(stream[at : at + size] for at in range(0, len(stream), size))
+        )
+        assert (counting.frames, counting.last_seq) == (178, 179)
+        counting.frames = counting.last_seq = 0
+    assert peer.line.recv(1_000) == b"\x8a\x80\0\0\0\0" * 5
+
+
+@pytest.mark.parametrize(
+    "more",
+    [whole(13, 5), whole(11, 5), told(12) + told(14), told(12) * 2],
+    ids=["missing", "repeated", "missing inside", "repeated inside"],
+)
+def test_a_missing_or_repeated_frame_is_a_fault(
+    peer: Peer, counting: Counting, more: bytes
+) -> None:
+    peer.say(counting, whole(2, 10))
+    with pytest.raises(Fault, match="behind"):
+        peer.say(counting, more)
+
+
+def test_a_listener_that_does_not_keep_up_is_a_fault(
+    peer: Peer, counting: Counting
+) -> None:
+    conflated = frames.websocket(b'{"type":"conflated","from_seq":2,"to_seq":9}')
+    with pytest.raises(Fault, match="keep up"):
+        peer.say(counting, told(2), conflated)
+
+
+def test_delays_count_from_the_reading(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timing = Timing(1, "?entity_id=a/1", began_ns=1_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 9_001_000)
+    peer.say(timing, told(2, 2_000_000), told(7, 4_000_000) + told(8, 8_000_000))
+    assert timing.delays == [7.0, 5.0, 1.0]
+    timing.close()

@@ -52,7 +52,8 @@ class Broken(Exception):
 class Proxy:
     """Listens on a loopback port; `fault` is asked at each commit.
 
-    is_closed: new connections are refused. when_locked: called once, before Flux hears
+    is_closed: new connections are refused. refused: those whose application_name is
+    that are. when_locked: called once, before Flux hears
     that it holds the log's lock. before_drop: called once, when a DROPPED_… fault has
     done its part with PostgreSQL and before Flux notices.
     """
@@ -63,6 +64,7 @@ class Proxy:
         self.port = 0
         self.fault: Callable[[], Fault] = lambda: Fault.NONE
         self.is_closed = False
+        self.refused: str | None = None
         self.when_locked: Callable[[], None] | None = None
         self.before_drop: Callable[[], None] | None = None
         self.met: Counter[Fault] = Counter()
@@ -113,6 +115,8 @@ class Proxy:
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         start = await _start_up(reader, writer)
+        if self.refused is not None and _named(self.refused) in start:
+            return
         where = "{host}/.s.PGSQL.{port}".format_map(self._postgres)
         up_reader, up_writer = await asyncio.open_unix_connection(where)
         try:
@@ -134,6 +138,10 @@ async def _start_up(reader: StreamReader, writer: StreamWriter) -> bytes:
         if code not in _ENCRYPTION_CODES:
             return struct.pack("!ii", length, code) + rest
         writer.write(b"N")
+
+
+def _named(name: str) -> bytes:
+    return b"\0application_name\0%b\0" % name.encode()
 
 
 async def _close(writer: StreamWriter) -> None:

@@ -57,7 +57,9 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            self.end(signal.SIGTERM)
+            self.process.terminate()
+            self.process.send_signal(signal.SIGCONT)  # in case it was stopped
+            self.ended()
 
     def _read(self, stream: IO[bytes], lines: list[str]) -> None:
         # A terminal ends with an error where a pipe just ends.
@@ -100,6 +102,14 @@ class Watch:
     def programs(self) -> list[psutil.Process]:
         """What runs for it."""
         return psutil.Process(self.process.pid).children(recursive=True)
+
+    def command_lines(self) -> list[str]:
+        """Of these programs, but for those that have just ended."""
+        lines: list[str] = []
+        for program in self.programs():
+            with suppress(psutil.NoSuchProcess):  # a zombie is none either
+                lines.append(" ".join(program.cmdline()))
+        return lines
 
     @property
     def frames(self) -> list[Frame]:

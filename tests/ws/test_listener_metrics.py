@@ -161,10 +161,10 @@ def test_a_loss_of_the_database_is_counted_once(alone: Api, api_database: str) -
         )
         assert scrape.of(alone).value("feed_reconnects_total") == 0
         with ledger.at(api_database) as connection:
-            pids = (
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'flux feed'"
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+                " application_name = 'flux feed' AND datname = current_database()"
             )
-            connection.execute(f"SELECT pg_terminate_backend(pid) FROM ({pids}) feeds")
         wait_for(
             lambda: scrape.of(alone).value("feed_reconnects_total") == 1,
             what="the count of a loss",
