@@ -14,7 +14,7 @@ from state import frames
 from state.batch import Batch
 from state.feed import Feed
 from state.frames import Fold, Told
-from state.interest import DIRECTORY_ID
+from state.interest import DIRECTORY_ID, Interest
 from state.past import Past, Row, told_of
 from state.selection import Selection
 from state.subscriptions import Subscription, Subscriptions
@@ -47,12 +47,16 @@ class CatchUp:
         self._past = past
         self._wire = wire
         self._subscriptions = subscriptions
-        self._jobs: list[Job] = []
+        self._jobs: dict[Interest, Job] = {}
         self._behind_since = feed.loop.time()
 
-    def add(self, job: Job) -> None:
-        """Appends a job; a part of this object, or what the caller needs in between."""
-        self._jobs.append(job)
+    def add(self, interest: Interest, job: Job) -> None:
+        """Appends a job for an interest, of which there is one at most."""
+        self._jobs[interest] = job
+
+    def drop(self, interest: Interest) -> None:
+        """Takes back a job that has not begun."""
+        self._jobs.pop(interest, None)
 
     async def run(self) -> None:
         """Returns when nothing is left to do: at the feed's own position, with no
@@ -60,7 +64,7 @@ class CatchUp:
         await self._wire.drained()
         while not self._is_done():
             if self._jobs:
-                await self._jobs.pop(0)()
+                await self._jobs.pop(next(iter(self._jobs)))()
                 # Slow is who does not keep up with what is new, not who asked for much.
                 self._behind_since = self._feed.loop.time()
             elif self.position >= self._feed.position:

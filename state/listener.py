@@ -121,6 +121,7 @@ class Listener:
             self.wire.send(batch)
         else:
             self._directory = batch
+            self._fall_behind()
 
     def subscribe(
         self, interest: Interest, *, since: int | None = None, snapshot: bool = False
@@ -143,7 +144,7 @@ class Listener:
         subscription = Subscription(interest, since=since or 0)
         self._pending[interest] = subscription
         kind = self._replay if since is not None else self._snapshot
-        self._fall_behind().add(partial(kind, subscription))
+        self._fall_behind().add(interest, partial(kind, subscription))
 
     def unsubscribe(self, interest: Interest) -> None:
         """Raises NotSubscribed. Without any subscription only deletions are told."""
@@ -185,6 +186,8 @@ class Listener:
         dropped = self._pending.pop(interest, None)
         if dropped is not None:
             dropped.is_over = True
+            if self._catch_up is not None:
+                self._catch_up.drop(interest)
 
     def _acknowledge(self, type_: str, interest: Interest) -> None:
         text = frames.message(type_, **interest.fields, seq=self.position)

@@ -18,6 +18,7 @@ from events import follow
 from flux_project import looped, pipeline
 from flux_project.looped import LoopConnection
 from flux_project.pipeline import Call, Statement
+from namespaces import names
 from state.frames import Standing, Told
 from state.interest import Interest
 from state.selection import Selection
@@ -26,6 +27,8 @@ PAGE_ROWS = 500
 PAGE_BYTES = 256 << 10
 ANSWER_SECONDS = 10
 AGAIN_SECONDS = 0.5
+# Greater than any id: a bound that may be missing would be none for the index.
+BEHIND_ALL = "\U0010ffff" * (names.MAX_ID_CHARACTERS + 1)
 
 _SQL = Path(__file__).parent / "sql"
 _SNAPSHOT = Statement.from_file(_SQL / "snapshot.sql")
@@ -105,7 +108,7 @@ def _ask_entities(interest: Interest, after: str) -> Call:
         # Ids hold no control characters: nothing else lies in this range.
         low = selection.ids[0]
         high = low + "\x01"
-    ids = (after.encode(), low.encode(), None if high is None else high.encode())
+    ids = (after.encode(), low.encode(), (high or BEHIND_ALL).encode())
     return _SNAPSHOT, (*ids, _bool(interest.wants_directory), *bounds)
 
 

@@ -43,11 +43,17 @@ class Rates:
 
     @property
     def per_second(self) -> float:
-        """Events per second, over the running second and the four whole ones before."""
+        """Events per second over the last five: of the second that lies only in part
+        in them, its part. So a steady rate is told as it is at any moment."""
         now = time.monotonic()
-        since = int(now) - RATE_SECONDS + 1
-        events = sum(one.events for one in self._seconds if one.at >= since)
-        return round(events / (now - since), 1)
+        oldest = int(now) - RATE_SECONDS
+        part = 1 - now % 1
+        events = sum(
+            one.events * (part if one.at == oldest else 1)
+            for one in self._seconds
+            if one.at >= oldest
+        )
+        return round(events / RATE_SECONDS, 1)
 
     @property
     def publishers(self) -> int:

@@ -129,6 +129,10 @@ class StreamWire(QueueWire):
         if why.is_abrupt and self._connection is not None:
             peers.reset(self._connection.transport)
 
+    def last_words(self, why: End) -> list[bytes]:
+        text = f"The server ended this stream: {why.reason}."
+        return [frames.sse(frames.message("error", error=text, code=why.reason))]
+
     def close(self) -> None:
         super().close()
         if self._connection is not None:

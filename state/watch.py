@@ -45,8 +45,7 @@ async def admitted(wanted: Subscribe | None) -> Feed:
     not seen the log yet.
     """
     feed = current()
-    if len(feed.topics.listeners) >= settings.FLUX_MAX_LISTENERS:
-        raise TooManyConnections
+    _check_room(feed)
     try:
         async with asyncio.timeout(BEGIN_SECONDS):
             while not feed.has_begun:
@@ -55,7 +54,13 @@ async def admitted(wanted: Subscribe | None) -> Feed:
                 await feed.reach(wanted.since)
     except TimeoutError:
         raise DatabaseUnavailable from None
+    _check_room(feed)  # others came meanwhile
     return feed
+
+
+def _check_room(feed: Feed) -> None:
+    if len(feed.topics.listeners) >= settings.FLUX_MAX_LISTENERS:
+        raise TooManyConnections
 
 
 class Watch:

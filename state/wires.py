@@ -120,8 +120,14 @@ class QueueWire:
         """Over plain ASGI the server bounds what it reads ahead."""
 
     def end(self, why: End) -> None:
-        self.ended = self.ended or why
-        self.close()
+        if self.ended is None:
+            self.ended = why
+            self.close()
+            self._items = [] if why.is_abrupt else self.last_words(why)
+
+    def last_words(self, why: End) -> list[bytes]:
+        """What is sent instead of what waits, where the protocol has no other way."""
+        return []
 
     def close(self) -> None:
         """Nothing more is sent, not even what waits."""

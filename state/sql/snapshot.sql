@@ -6,7 +6,7 @@ FROM (
     SELECT *, sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (
         SELECT id, seq, updated_at, size, properties FROM state_entity
-        WHERE id > $1::text AND id >= $2::text AND ($3::text IS NULL OR id < $3::text)
+        WHERE id > $1::text AND id >= $2::text AND id < $3::text
           AND ($4::bool OR id <> 'flux-core/directory')
         ORDER BY id
         LIMIT $5::integer

@@ -192,4 +192,6 @@ def test_a_server_that_ends_says_so(
         server.process.terminate()
         end = listener.wait_for_end()
         assert end.code == (1012 if opening is Socket else 1000)
+        if opening is Stream:
+            assert listener.frames[-1]["code"] == "shutting_down"
         server.process.wait(timeout=20)
