@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from flux_project import bodies, httpform, peers, request_ids
 from flux_project.errors import FluxError
@@ -31,6 +32,10 @@ GOODBYE_SECONDS = 2.0
 HANDSHAKE_SECONDS = 10.0
 # Empty ones have no size that would bound them.
 MOST_FRAGMENTS = 10_000
+# libuv offers up to 8 MiB at once. So much is read at a time, and for so long, before
+# the loop does something else.
+SLICE_BYTES = 4 << 10
+READ_SECONDS = 0.002
 # The close codes of RFC 6455 §7.4.1 by which websockets refuses what a peer sends.
 OVERLOADED = "overloaded"
 _FAULTS = {1007: "invalid_utf8", 1009: "message_too_large", 1013: OVERLOADED}
@@ -59,6 +64,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     is_full = False
     _is_parting = False
     _is_served = False
+    _is_held = False
+    _goes_on = False
+    _unread = b""
     _granted = 0
     _deadline: asyncio.TimerHandle | None = None
 
@@ -105,7 +113,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             found.append(text)
         if self.read_paused:
             self.read_paused = False
-            self.transport.resume_reading()
+            self._go_on_soon()
         return found
 
     def say_goodbye(self, code: int, reason: str) -> None:
@@ -120,7 +128,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         if self.receiver is not None:
             self.receiver.is_ending(None)
-        super().shutdown()
+        if self.is_full or self.conn.state is State.CLOSING:
+            peers.reset(self.transport)  # it does not read, or has said goodbye itself
+        else:
+            super().shutdown()
 
     def handle_parser_exception(self) -> None:
         sent = self.conn.close_sent
@@ -145,8 +156,50 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_parting:
+        self._unread += data
+        if not self._goes_on:
+            self._read_on()
+
+    def hold(self, *, is_held: bool) -> None:
+        """Reads no more, or goes on."""
+        self._is_held = is_held
+        if self.transport.is_closing():
             return
+        if is_held:
+            self.transport.pause_reading()
+        else:
+            self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        if not self._goes_on:
+            self._goes_on = True
+            self.loop.call_soon(self._read_on)
+
+    @property
+    def _may_read(self) -> bool:
+        return not (self._is_held or self.read_paused or self._is_parting)
+
+    def _read_on(self) -> None:
+        """Reads what has come, slice by slice, for a while."""
+        self._goes_on = False
+        data, at = self._unread, 0
+        until = self.loop.time() + READ_SECONDS
+        while at < len(data) and self._may_read and self.loop.time() < until:
+            self._read(data[at : at + SLICE_BYTES])
+            at += SLICE_BYTES
+        self._unread = b"" if self._is_parting else data[at:]
+        if self.transport.is_closing():
+            return
+        if self._is_parting:
+            self.transport.resume_reading()  # what still comes is thrown away
+        elif self._unread:
+            self.transport.pause_reading()
+            if self._may_read:
+                self._go_on_soon()
+        elif self._may_read:
+            self.transport.resume_reading()
+
+    def _read(self, data: bytes) -> None:
         super().data_received(data)
         if self._is_parting:
             return
@@ -226,7 +279,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.receiver is not None:
             self.receiver.room_changed()
         else:
-            self.transport.pause_reading()  # pings would fill it further
+            self.hold(is_held=True)  # pings would fill it further
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -236,3 +289,5 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.is_full = False
         if self.receiver is not None:
             self.receiver.room_changed()
+        elif self._is_held:
+            self.hold(is_held=False)

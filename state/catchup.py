@@ -110,13 +110,18 @@ class CatchUp:
         events, upto = await self._stretch(self.position)
         for chunk in _chunks(events):
             wanted = [told for told in chunk if self._subscriptions.wants(told)]
-            if wanted:
-                self._wire.send(Batch(wanted))
+            self._send(wanted)
             self.position = chunk[-1].seq
             await self._wire.drained()
             if self._is_slow():
                 return
         self.position = upto
+
+    def _send(self, events: Sequence[Told]) -> None:
+        if events:
+            self._wire.send(Batch(events))
+            for told in events:
+                told.forget_frames()
 
     async def _fold(self) -> None:
         """Tells the newest value of each property of a stretch, however long.
@@ -127,15 +132,21 @@ class CatchUp:
         fold, start = Fold(), self.position
         while self.position < self._feed.position and fold.size < FOLD_BYTES:
             events, at = await self._stretch(self.position)
-            for told in events:
-                if self._subscriptions.wants(told):
-                    fold.add(told)
-            self.position = at
-            # To fold a stretch takes milliseconds; the others come first.
-            await asyncio.sleep(0)
+            for chunk in _chunks(events):
+                for told in chunk:
+                    if self._subscriptions.wants(told):
+                        fold.add(told)
+                self.position = chunk[-1].seq
+                # To fold takes milliseconds; the others come first.
+                await asyncio.sleep(0)
+                if fold.size >= FOLD_BYTES:
+                    break
+            else:
+                self.position = at
         if fold.dropped:
             metrics.CONFLATIONS.inc()
             bounds = {"from_seq": start + 1, "to_seq": self.position}
+            self._subscriptions.skip(start + 1, self.position)
             self._wire.send_texts([frames.message("conflated", **bounds)])
         for seq, texts in fold.events():
             self._wire.send_texts(texts, seq=seq)
@@ -158,8 +169,7 @@ class CatchUp:
                     for told in chunk
                     if not self._subscriptions.delivered(told, but=subscription)
                 ]
-                if missed:
-                    self._wire.send(Batch(missed))
+                self._send(missed)
                 await self._wire.drained()
         # One that was given up ends where it is.
         self._wire.send_texts([frames.message("replay_end", seq=at, **marks)])
@@ -191,7 +201,9 @@ class CatchUp:
                 break
             after = rows[-1].id
             await self._show(subscription, rows)
-        end = frames.message("snapshot_end", seq=self.position, **marks)
+        # One that was given up midway says so: what it did not show may exist.
+        given_up = {"incomplete": True} if subscription.is_over else {}
+        end = frames.message("snapshot_end", seq=self.position, **marks, **given_up)
         self._wire.send_texts([end], seq=self.position)
 
     async def _show(self, subscription: Subscription, rows: Sequence[Row]) -> None:

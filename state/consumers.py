@@ -186,9 +186,7 @@ class SocketWire(Receiver):
         return self._written - left if left else None
 
     def hold_reading(self, *, is_held: bool) -> None:
-        transport = self._protocol.transport
-        if not transport.is_closing():
-            (transport.pause_reading if is_held else transport.resume_reading)()
+        self._protocol.hold(is_held=is_held)
 
     def end(self, why: End) -> None:
         if self.ended is None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
+import psycopg
 import structlog
 
 from events import announce, follow, log
@@ -206,6 +207,8 @@ class Feed:
                 await self._handed_out(row.seq)
                 batch = Batch([told_of(row)], bears_ids=False)
                 self.topics.deliver_directory(batch)
+        except psycopg.Error:
+            logger.exception("directory_not_told")
         finally:
             self._showing = None
 

@@ -75,8 +75,9 @@ class Told:
         """About the bytes of its frames, without making them: each property's has the
         id and some 150 bytes beside name and value."""
         effect = self.effect
-        frames = 1 + effect.properties.count(b'":') + len(effect.unset)
-        return len(effect.properties) + frames * (150 + len(effect.entity_id))
+        # Each property has a colon, and values may have more: rather too much.
+        frames = 1 + effect.properties.count(b":") + len(effect.unset)
+        return len(effect.properties) + frames * (150 + 2 * len(effect.entity_id))
 
     def forget_frames(self) -> None:
         """Frees what was kept for those who share it; it can be made again."""

@@ -28,6 +28,8 @@ from state.wires import FAILED, OVERLOADED, TOO_MANY_MESSAGES, Wire
 # What may wait here before the socket is not read from.
 WAITING_BYTES = 4 << 20
 MOST_COMMANDS = 2_000
+# What a message takes beside its text, however short that is.
+MESSAGE_BYTES = 1_000
 # Parsing this much takes about a millisecond; larger messages go to a thread.
 THREAD_BYTES = 16 << 10
 MAX_MESSAGE_BYTES = 64 << 10
@@ -174,7 +176,7 @@ class Session:
 
     def _publish(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
-        self._waiting_bytes += waiting.size
+        self._waiting_bytes += waiting.size + MESSAGE_BYTES
         self._commit()
         self._hold()
 
@@ -220,7 +222,7 @@ class Session:
     def _acknowledge(self, group: Sequence[_Waiting], answers: Sequence[bytes]) -> None:
         self._is_committing = False
         for one in group:
-            self._waiting_bytes -= one.size
+            self._waiting_bytes -= one.size + MESSAGE_BYTES
             _give_back(one.size)
         self.wire.send_texts(answers)
         self._commit()

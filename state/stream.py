@@ -139,4 +139,7 @@ class StreamWire(QueueWire):
             self._connection.on_shutdown = None
 
     def _shut_down(self) -> None:
+        connection = self._connection
         self.end(SHUTTING_DOWN)
+        if connection is not None and connection.flow.write_paused:
+            peers.reset(connection.transport)  # it would not read the goodbye

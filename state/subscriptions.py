@@ -10,6 +10,8 @@ from state.interest import Index, Interest
 
 # Up to so many, looking at each is quicker than an index.
 _FEW = 4
+# So many stretches that were conflated are told apart.
+MOST_SKIPPED = 100
 
 
 class Subscription:
@@ -43,11 +45,12 @@ class Subscription:
 class Subscriptions:
     """Those of one connection that are in force."""
 
-    __slots__ = ("_by_interest", "_index")
+    __slots__ = ("_by_interest", "_index", "_skipped")
 
     def __init__(self) -> None:
         self._by_interest: dict[Interest, Subscription] = {}
         self._index: Index[Subscription] | None = None
+        self._skipped: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._by_interest)
@@ -85,8 +88,19 @@ class Subscriptions:
         return any(one.wants(told) for one in matching)
 
     def delivered(self, told: Told, *, but: Subscription) -> bool:
-        """Whether another one of these has delivered an event of the past."""
+        """Whether another one of these has delivered an event of the past; of what was
+        conflated nobody knows, so that it is told."""
+        if any(low <= told.seq <= high for low, high in self._skipped):
+            return False
         return any(one.wants(told) for one in self._matching(told) if one is not but)
+
+    def skip(self, low: int, high: int) -> None:
+        """Notes that of these events only the newest values were told."""
+        if self._skipped and (
+            self._skipped[-1][1] + 1 == low or len(self._skipped) >= MOST_SKIPPED
+        ):
+            low, _ = self._skipped.pop()
+        self._skipped.append((low, high))
 
     def _matching(self, told: Told) -> Iterable[Subscription]:
         effect = told.effect

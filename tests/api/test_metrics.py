@@ -42,7 +42,7 @@ OPEN = [
 def test_it_is_the_text_that_prometheus_reads(api: Api, accept: str) -> None:
     answer = api.get("/metrics", accept=accept)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert len(scrape.Scrape(answer).series) > 50
+    assert len(scrape.read(answer).series) > 50
 
 
 @pytest.mark.parametrize("accept", OPEN)
@@ -257,7 +257,7 @@ def test_with_a_token_it_needs_that(start_server: StartServer) -> None:
             assert answer.headers["www-authenticate"] == "Bearer"
         assert api.get("/metrics", **given).code == "metrics_token_required"
     for header in (f"Bearer {TOKEN}", f"bearer   {TOKEN} "):
-        found = scrape.Scrape(api.get("/metrics", authorization=header))
+        found = scrape.read(api.get("/metrics", authorization=header))
         assert found.value("errors_total", code="metrics_token_required") > 0
     api.close()
     log = server.log.read_text()

@@ -82,6 +82,7 @@ def test_from_the_list_of_entities_to_an_event(
     page.locator("#content").get_by_role("link", name="Entities").click()
     page.get_by_label("Id", exact=True).fill("browser/")
     page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("link", name=entity_id, exact=True)).to_be_visible()
     assert fits(page)
     page.get_by_role("link", name=entity_id, exact=True).click()
     expect(page.get_by_role("heading", name=entity_id, exact=True)).to_be_visible()

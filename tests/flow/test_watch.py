@@ -113,8 +113,8 @@ def test_it_shows_what_was_asked_for_alone(api: Api, skill: Skill) -> None:
 @pytest.mark.parametrize(
     "entity_id",
     [
-        "odd/with space",
-        "odd/100%25 %2F?x=1#y&z=+",
+        "odd/with a space",
+        "odd/watched 100%25 %2F?x=1#y&z=+",
         "odd/ü ☃ 𝄞",
         "--help",
         "odd/*[a]{b}$X",

@@ -126,16 +126,17 @@ class Listener(ABC):
 
     def next(self, kind: str, *, seconds: float = SECONDS) -> Frame:
         """The first frame of this type behind the one that was last asked for."""
-        found: list[int] = []
+        at = self._mark
 
         def is_there() -> bool:
-            places = range(self._mark, len(self.frames))
-            found[:] = [at for at in places if self.frames[at]["type"] == kind]
-            return bool(found)
+            nonlocal at
+            while at < len(self.frames) and self.frames[at]["type"] != kind:
+                at += 1
+            return at < len(self.frames)
 
         self.wait(is_there, what=kind, seconds=seconds)
-        self._mark = found[0] + 1
-        return self.frames[found[0]]
+        self._mark = at + 1
+        return self.frames[at]
 
     def of(self, *kinds: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["type"] in kinds]

@@ -18,21 +18,24 @@ from tests.support.listener import Listener
 from tests.support.live import Socket
 from tests.support.view import Values, View
 
-FILLER = "ü" * 3_000
+FILLER = "ü" * 250
 
 
 @dataclass(frozen=True)
 class World:
     """Where the roamers and writers of one run are at work.
 
-    tag: all ids of the run have it. base: the head of the log before it. large: the
-    share of events that fill sockets for a while.
+    tag: all ids of the run have it. base: the head of the log before it. entities: how
+    many there are of each space. large: the share of events that fill sockets for a
+    while. narrow: the share of subscriptions that are to one entity.
     """
 
     tag: str
     base: int
     ports: Sequence[int]
+    entities: int
     large: float
+    narrow: float
 
     @property
     def spaces(self) -> list[str]:
@@ -44,10 +47,13 @@ class World:
         return entity_id.startswith(tuple(self.spaces))
 
     def entity_id(self, random: Random) -> str:
-        return f"{random.choice(self.spaces)}{random.randrange(6)}"
+        """A few of them often, others now and then: of those a snapshot has the say."""
+        few = min(6, self.entities)
+        number = random.randrange(few if random.random() < 0.7 else self.entities)
+        return f"{random.choice(self.spaces)}{number}"
 
     def interest(self, random: Random) -> Interest:
-        if random.random() < 0.5:
+        if random.random() < self.narrow:
             return Interest("entity_id", self.entity_id(random))
         wide = [
             EVERYTHING,

@@ -9,17 +9,17 @@ from typing import Any, Self
 
 from prometheus_client import parser
 
+from flux_project import metrics
 from tests.support.client import Answer, Api
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Scrape:
-    """All samples of one answer."""
+    """All samples of one text."""
 
-    def __init__(self, answer: Answer) -> None:
-        assert answer.status == 200, answer
-        self.text = answer.body.decode()
+    def __init__(self, text: str) -> None:
+        self.text = text
         self.samples: dict[Series, float] = {}
         parse: Callable[[str], Any] = parser.text_string_to_metric_families
         for family in parse(self.text):
@@ -56,7 +56,17 @@ class Scrape:
 
 
 def of(api: Api) -> Scrape:
-    return Scrape(api.get("/metrics"))
+    return read(api.get("/metrics"))
+
+
+def read(answer: Answer) -> Scrape:
+    assert answer.status == 200, answer
+    return Scrape(answer.body.decode())
+
+
+def of_this_process() -> Scrape:
+    text, _ = metrics.exposition("")
+    return Scrape(text.decode())
 
 
 class Moved:

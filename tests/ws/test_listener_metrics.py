@@ -123,21 +123,30 @@ def test_each_conflation_that_was_told_is_counted(alone: Api) -> None:
         assert scrape.of(alone).value("conflations_total") == conflated
 
 
-def test_the_place_of_the_feed_is_the_end_of_the_log(alone: Api) -> None:
-    """Also before anything is published: a feed begins where the log ends."""
-    head = alone.head()
-    if not head:
-        head = alone.publish("a", x=1)
+def test_the_place_of_the_feed_is_the_end_of_the_log(
+    alone: Api, start_server: StartServer
+) -> None:
+    """Also before anything comes: a feed begins where the log ends."""
+    head = alone.publish("a", x=1)
+    later = Api(start_server().port)
+    for api in (alone, later):
+        until_at(api, head)
+    head = later.publish("a", x=2)
+    with Socket(later.port).listen() as socket:
+        for api in (alone, later):
+            until_at(api, head)
+        head = fence(later, socket)
+        for api in (alone, later):
+            until_at(api, head)
+    later.close()
 
-    def place() -> float:
-        return scrape.of(alone).value("feed_seq")
 
-    wait_for(lambda: place() == head, what="its beginning", seconds=SECONDS)
-    later = alone.publish("a", x=2)
-    wait_for(lambda: place() == later, what="what came", seconds=SECONDS)
-    with Socket(alone.port).listen() as socket:
-        fence(alone, socket)
-        assert place() == alone.head()
+def until_at(api: Api, seq: int) -> None:
+    wait_for(
+        lambda: scrape.of(api).value("feed_seq") == seq,
+        what=f"{seq} as the place of the feed",
+        seconds=SECONDS,
+    )
 
 
 def test_the_lag_is_measured_when_somebody_listens(alone: Api) -> None:

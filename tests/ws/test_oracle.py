@@ -26,28 +26,28 @@ from tests.support.servers import Server
 from tests.support.streamer import Streamer
 
 SEEDS = range(int(os.environ.get("ORACLE_SEEDS", "6")))
-WRITERS, WRITER_PAUSE_SECONDS = 3, 0.04
+WRITERS = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a kind of listener does: so many of them, so many steps with pauses between
-    them, and reconnects. pace: what it needs for each frame, in seconds."""
+    """What a kind of listener does: so many of them, with pauses between its steps or
+    reconnects. pace: what it needs for each frame, in seconds."""
 
     count: int
-    steps: int
     longest_pause: float
-    reconnects: int = 3
+    reconnects: int
+    steps: int = 0
     pace: float = 0.0
 
 
-ROAMERS = Plan(count=5, steps=50, longest_pause=0.04)
-SLOW_ROAMER = Plan(count=1, steps=17, longest_pause=0.04, pace=0.003)
-STREAMERS = Plan(count=3, steps=3, longest_pause=0.8)
-# A share of the events is large; where it is half of them, these do not keep up.
-LARGE, MOSTLY_LARGE = 0.03, 0.5
-CONFLATED_ROAMERS = Plan(2, steps=9, longest_pause=1.5, reconnects=1, pace=0.02)
-CONFLATED_STREAMERS = Plan(2, steps=1, longest_pause=9.0, reconnects=1, pace=0.02)
+ROAMERS = Plan(count=5, steps=50, longest_pause=0.04, reconnects=3)
+SLOW_ROAMER = Plan(count=1, steps=17, longest_pause=0.04, reconnects=3, pace=0.003)
+STREAMERS = Plan(count=3, longest_pause=0.3, reconnects=8)
+# Where half of the events are large, these do not keep up; few entities, so that what
+# they miss is overwritten.
+CONFLATED_ROAMERS = Plan(2, steps=9, longest_pause=1.6, reconnects=1, pace=0.005)
+CONFLATED_STREAMERS = Plan(2, longest_pause=2.0, reconnects=1, pace=0.005)
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +101,12 @@ class Run:
             self.streamers.append(one)
             self._work.append(partial(one.run, plan.reconnects, plan.longest_pause))
 
-    def roam(self) -> None:
+    def roam(self, *, writers_pause: float) -> None:
         """All of them at once, until the listeners have done their steps."""
         with ExitStack() as writing, ThreadPoolExecutor(len(self._work)) as threads:
             for writer in self.writers:
                 writing.callback(writer.close)
-                writing.enter_context(
-                    load.repeating(writer, pause=WRITER_PAUSE_SECONDS)
-                )
+                writing.enter_context(load.repeating(writer, pause=writers_pause))
             for task in [threads.submit(work) for work in self._work]:
                 task.result()
 
@@ -135,22 +133,24 @@ class Run:
             streamer.stream.close()
 
 
-def world(api: Api, two: Sequence[Server], *, large: float) -> World:
+def world(
+    api: Api, two: Sequence[Server], *, entities: int, large: float, narrow: float
+) -> World:
     tag = f"o{time.time_ns():x}-"
     ports = [one.port for one in two]
-    return World(tag, base=api.head(), ports=ports, large=large)
+    return World(tag, api.head(), ports, entities, large, narrow)
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids="seed-{}".format)
 def test_every_view_is_the_state_and_every_event_came_once(
     two: Sequence[Server], api: Api, seed: int
 ) -> None:
-    run = Run(world(api, two, large=LARGE), seed)
+    run = Run(world(api, two, entities=80, large=0.1, narrow=0.5), seed)
     with closing(run):
         run.add_roamers(ROAMERS)
         run.add_roamers(SLOW_ROAMER)
         run.add_streamers(STREAMERS)
-        run.roam()
+        run.roam(writers_pause=0.04)
         run.settle(api)
 
 
@@ -158,11 +158,11 @@ def test_every_view_is_the_state_and_every_event_came_once(
 def test_so_it_is_for_those_who_are_conflated(
     two: Sequence[Server], api: Api, seed: int
 ) -> None:
-    run = Run(world(api, two, large=MOSTLY_LARGE), seed)
+    run = Run(world(api, two, entities=2, large=0.5, narrow=0.0), seed)
     with closing(run):
         run.add_roamers(CONFLATED_ROAMERS)
         run.add_streamers(CONFLATED_STREAMERS)
-        run.roam()
+        run.roam(writers_pause=0.015)
         run.settle(api)
     told = [one for roamer in run.roamers for one in roamer.told]
     told += [one for streamer in run.streamers for one in streamer.told]

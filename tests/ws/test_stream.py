@@ -14,6 +14,7 @@ def by_id(stream: Stream) -> list[tuple[str, object, str | None]]:
     return [
         (frame["type"], frame.get("seq"), found)
         for frame, found in zip(stream.frames, stream.ids, strict=True)
+        if frame["type"] != "metrics_update"
     ]
 
 
