@@ -18,7 +18,7 @@ from tests.support.listener import Listener
 from tests.support.live import Socket
 from tests.support.view import Values, View
 
-FILLER = "ü" * 250
+FILLER = "ü" * 1_000
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,26 @@ def change(world: World, random: Random) -> dict[str, Any]:
 
 
 @dataclass
+class Pace:
+    """How fast a listener reads: it sleeps for so long each time when so many frames
+    have come, until it is in a hurry."""
+
+    every: int = 1
+    seconds: float = 0.0
+    frames: int = 0
+
+    @property
+    def receive_bytes(self) -> int | None:
+        """Little, so that the others see that it does not read."""
+        return 4_096 if self.seconds else None
+
+    def __call__(self) -> None:
+        self.frames += 1
+        if self.frames % self.every == 0:
+            time.sleep(self.seconds)
+
+
+@dataclass
 class Told:
     """A connection that is over, and up to where it was told everything."""
 
@@ -141,11 +161,11 @@ def compare(
 
 @dataclass
 class Roamer:
-    """A WebSocket client. pace: what it needs for each frame, in seconds."""
+    """A WebSocket client."""
 
     world: World
     random: Random
-    pace: float = 0.0
+    pace: Pace
     view: View = field(default_factory=View)
     held: dict[Interest, Held] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
@@ -168,7 +188,7 @@ class Roamer:
                 self.reconnect()
             self.random.choice(actions)()
             time.sleep(self.random.uniform(0, longest_pause))
-        self.pace = 0
+        self.pace.seconds = 0
         self.socket.wait(
             lambda: len(self.socket.of("published")) == self.published,
             what="the answers to what was published",
@@ -261,9 +281,9 @@ class Roamer:
     ) -> None:
         query = self.world.query(interest, since=since, snapshot=snapshot)
         port = self.random.choice(self.world.ports)
-        size = 4_096 if self.pace else None
+        size = self.pace.receive_bytes
         self.socket = Socket(port, query, receive_bytes=size, view=self.view)
-        self.socket.pause = lambda: time.sleep(self.pace)
+        self.socket.pause = self.pace
         self.socket.listen()
 
     def _ask(self, interest: Interest, *, since: int | None, snapshot: bool) -> None:

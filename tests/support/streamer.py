@@ -12,7 +12,7 @@ from random import Random
 
 from tests.support.account import Asked, Said, check
 from tests.support.live import Stream
-from tests.support.roamer import Held, Told, World, compare, has_settled
+from tests.support.roamer import Held, Pace, Told, World, compare, has_settled
 from tests.support.view import Values, View
 
 
@@ -45,11 +45,9 @@ def check_ids(stream: Stream, history: Mapping[int, Said]) -> None:
 
 @dataclass
 class Streamer:
-    """pace: what it needs for each frame, in seconds."""
-
     world: World
     random: Random
-    pace: float = 0.0
+    pace: Pace
     view: View = field(default_factory=View)
     told: list[Told] = field(default_factory=list)
     streams: list[Stream] = field(default_factory=list)
@@ -95,7 +93,8 @@ class Streamer:
         self, state: Mapping[str, Values], history: Mapping[int, Said], *, upto: int
     ) -> None:
         """Holds all connections against the log, and the view against the state."""
-        stream, self.pace = self.stream, 0
+        self.pace.seconds = 0
+        stream = self.stream
         stream.wait(lambda: has_settled(stream, upto), what=f"all up to {upto}")
         stream.close()
         self.told.append(Told(stream.account, upto))

@@ -210,3 +210,36 @@ def test_a_first_subscription_in_the_past_is_told_of_no_deletion_before(
             listener.next("replay_end")
             kinds = [frame["type"] for frame in listener.said]
             assert kinds[:2] == ["subscribed", "replay_start"]
+
+
+def test_a_goodbye_that_nobody_reads_does_not_disturb_the_end(
+    server: Server, api: Api
+) -> None:
+    lines = [opened(server) for _ in range(3)]
+    for line in lines:
+        assert line.answer().status == 101
+    for number in range(30):
+        api.publish("big", text="x" * 4_000 + str(number))
+    with Socket(server.port).listen() as other:
+        for line in lines:
+            line.send(masked(8, b"\x03\xe8"))
+        fence(api, other)
+        server.process.terminate()
+        assert other.wait_for_end().code == 1012
+    server.process.wait(timeout=20)
+    assert "Traceback" not in server.log.read_text()
+    for line in lines:
+        line.socket.close()
+
+
+def test_a_flood_of_messages_leaves_room_for_others(server: Server, api: Api) -> None:
+    """What comes in one go is read in slices; each is answered all the same."""
+    many = 20_000
+    message = masked(1, b'{"type":"publish","event":0}')
+    with Socket(server.port, "?entity_id=nobody").listen() as flooding:
+        flooding.connection.socket.sendall(message * many)
+        fence(api)
+        flooding.wait(
+            lambda: len(flooding.frames) >= many, what="all answers", seconds=60
+        )
+        assert len(flooding.of("published")) == many

@@ -20,7 +20,7 @@ from tests.support import load, servers
 from tests.support.client import Api
 from tests.support.history import history, state
 from tests.support.live import fence
-from tests.support.roamer import Roamer, World
+from tests.support.roamer import Pace, Roamer, World
 from tests.support.scribbler import Scribbler
 from tests.support.servers import Server
 from tests.support.streamer import Streamer
@@ -32,22 +32,26 @@ WRITERS = 3
 @dataclass(frozen=True)
 class Plan:
     """What a kind of listener does: so many of them, with pauses between its steps or
-    reconnects. pace: what it needs for each frame, in seconds."""
+    reconnects; it sleeps so long each time when so many frames have come."""
 
     count: int
     longest_pause: float
     reconnects: int
     steps: int = 0
-    pace: float = 0.0
+    every: int = 1
+    sleep: float = 0.0
+
+    def pace(self) -> Pace:
+        return Pace(self.every, self.sleep)
 
 
 ROAMERS = Plan(count=5, steps=50, longest_pause=0.04, reconnects=3)
-SLOW_ROAMER = Plan(count=1, steps=17, longest_pause=0.04, reconnects=3, pace=0.003)
+SLOW_ROAMER = Plan(count=1, steps=17, longest_pause=0.04, reconnects=3, sleep=0.003)
 STREAMERS = Plan(count=3, longest_pause=0.3, reconnects=8)
-# Where half of the events are large, these do not keep up; few entities, so that what
-# they miss is overwritten.
-CONFLATED_ROAMERS = Plan(2, steps=9, longest_pause=1.6, reconnects=1, pace=0.005)
-CONFLATED_STREAMERS = Plan(2, longest_pause=2.0, reconnects=1, pace=0.005)
+# They sleep until they are behind for too long. Few entities: what they missed is
+# overwritten by then.
+SLEEPERS = Plan(2, 1.5, reconnects=1, steps=9, every=150, sleep=4.0)
+SLEEPING_STREAMERS = Plan(2, 2.0, reconnects=1, every=150, sleep=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ class Run:
     def add_roamers(self, plan: Plan) -> None:
         for _ in range(plan.count):
             random = self._random(f"r{len(self.roamers)}")
-            one = Roamer(self.world, random, pace=plan.pace)
+            one = Roamer(self.world, random, plan.pace())
             one.begin()
             self.roamers.append(one)
             self._work.append(
@@ -96,7 +100,7 @@ class Run:
     def add_streamers(self, plan: Plan) -> None:
         for _ in range(plan.count):
             random = self._random(f"s{len(self.streamers)}")
-            one = Streamer(self.world, random, pace=plan.pace)
+            one = Streamer(self.world, random, plan.pace())
             one.begin()
             self.streamers.append(one)
             self._work.append(partial(one.run, plan.reconnects, plan.longest_pause))
@@ -160,8 +164,8 @@ def test_so_it_is_for_those_who_are_conflated(
 ) -> None:
     run = Run(world(api, two, entities=2, large=0.5, narrow=0.0), seed)
     with closing(run):
-        run.add_roamers(CONFLATED_ROAMERS)
-        run.add_streamers(CONFLATED_STREAMERS)
+        run.add_roamers(SLEEPERS)
+        run.add_streamers(SLEEPING_STREAMERS)
         run.roam(writers_pause=0.015)
         run.settle(api)
     told = [one for roamer in run.roamers for one in roamer.told]
