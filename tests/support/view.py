@@ -34,7 +34,9 @@ class _Known:
 
     def cut(self, floor: int) -> None:
         """Whatever is older than this is over."""
-        self.floor = max(self.floor, floor)
+        if floor <= self.floor:
+            return  # so it is already; an entity may have thousands of properties
+        self.floor = floor
         self.values = {
             name: known for name, known in self.values.items() if known[0] >= self.floor
         }
