@@ -7,6 +7,7 @@ expects the answer to an earlier request.
 """
 
 import asyncio
+import base64
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -121,6 +122,24 @@ class PatientProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.timeout_keep_alive_task is None:
             self._arm_keep_alive(self.timeout_keep_alive)
+
+    def _should_upgrade(self) -> bool:
+        """Only what is a handshake becomes a socket. Anything else is answered like any
+        request, behind the gate, so that the order of errors is the same (contract §0).
+        """
+        return super()._should_upgrade() and self._is_handshake()
+
+    def _is_handshake(self) -> bool:
+        given = dict(self.headers)
+        try:
+            key = base64.b64decode(given.get(b"sec-websocket-key", b""), validate=True)
+        except ValueError:
+            return False
+        is_known = given.get(b"sec-websocket-version") == b"13"
+        return self.parser.get_method() == b"GET" and is_known and len(key) == 16
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """It is no fault of the server's."""
 
     def handle_websocket_upgrade(self) -> None:
         """The connection is another protocol's from here on, and so is its time."""

@@ -19,6 +19,7 @@ from flux_project.lane import LaneProtocol
 from flux_project.reply import Reply, Write, ok
 from flux_project.wire import PatientProtocol
 from tests.support.client import request
+from tests.support.live import UPGRADE
 
 SECONDS = 20
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -153,8 +154,7 @@ async def test_an_upgraded_connection_is_no_longer_under_the_clock(
         reader, writer = await connect()
         writer.write(request("POST", "/elsewhere", b""))
         assert await _answer(reader) == (200, b"0")
-        upgrade = {"upgrade": "websocket", "connection": "Upgrade"}
-        writer.write(request("GET", "/api/ws", None, **upgrade))
+        writer.write(request("GET", "/api/ws", None, **UPGRADE))
         assert await reader.readexactly(10) == b"taken GET "
         await asyncio.sleep(0.6)
         writer.write(b"more")

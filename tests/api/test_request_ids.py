@@ -114,8 +114,8 @@ def test_handshakes_have_one(api: Api) -> None:
         assert ID.match(answer.headers["x-request-id"])
     for wrong, status in (
         ({"origin": "https://evil.example"}, 403),
-        ({"sec_websocket_key": "short"}, 400),
-        ({"sec_websocket_version": "8"}, 400),
+        ({"sec_websocket_key": "short"}, 426),
+        ({"sec_websocket_version": "8"}, 426),
     ):
         refused = handshake(api.port, x_request_id="mine", **wrong)
         assert (refused.status, refused.headers["x-request-id"]) == (status, "mine")

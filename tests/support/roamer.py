@@ -18,7 +18,7 @@ from tests.support.listener import Listener
 from tests.support.live import Socket
 from tests.support.view import Values, View
 
-FILLER = "ü" * 1_000
+FILLER = "ü" * 250
 
 
 @dataclass(frozen=True)
@@ -152,11 +152,13 @@ def compare(
         is_whole = any(one.is_whole for one in covering)
         found, known = state.get(entity_id), seen.get(entity_id)
         if is_whole:
-            assert known == found, entity_id
+            assert known == found, f"{entity_id} is {found}, not {known}"
         elif covering and known is not None:
             # What it was not told of may be missing, but nothing is wrong.
             assert found is not None, f"{entity_id} is gone"
-            assert known.items() <= found.items(), entity_id
+            assert known.items() <= found.items(), (
+                f"{entity_id} is {found}, not {known}"
+            )
 
 
 @dataclass

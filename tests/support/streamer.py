@@ -109,5 +109,7 @@ class Streamer:
         headers = {}
         if self.last_id is not None:
             headers["last_event_id"] = str(self.last_id)
-        stream = Stream(port, self.query, receive_bytes=None, view=self.view, **headers)
+        size = self.pace.receive_bytes
+        stream = Stream(port, self.query, receive_bytes=size, view=self.view, **headers)
+        stream.pause = self.pace
         self.streams.append(stream.listen())

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import servers
-from tests.support.client import Answer, Api
-from tests.support.live import fence, handshake, heard
+from tests.support.client import Answer, Api, Line, request
+from tests.support.live import UPGRADE, fence, handshake, heard
 from tests.support.servers import Server
 from tests.ws.conftest import Follow, Listen
 
@@ -233,3 +233,31 @@ def test_a_handshake_that_is_none_is_refused(api: Api) -> None:
     ):
         assert 400 <= handshake(api.port, **wrong).status < 500
     fence(api)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sec_websocket_version": "12"},
+        {"sec_websocket_key": "x"},
+        {"sec_websocket_key": ""},
+    ],
+    ids=str,
+)
+def test_what_is_no_handshake_is_refused_in_the_order_of_all_errors(
+    api: Api, wrong: dict[str, str]
+) -> None:
+    assert refused(handshake(api.port, **wrong), 426, "upgrade_required")
+    evil = {"origin": "https://evil.example"}
+    assert refused(handshake(api.port, **wrong, **evil), 403, "origin_not_allowed")
+    unknown = api.ask("GET", "/api/nope", **UPGRADE | wrong)
+    assert (unknown.status, unknown.code) == (404, "unknown_route")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_handshake_by_another_method_is_a_405(api: Api, method: str) -> None:
+    line = Line(api.port)
+    line.send(request(method, "/api/ws", **UPGRADE))
+    answer = line.answer()
+    assert (answer.status, answer.code) == (405, "method_not_allowed")
+    line.close()
