@@ -65,13 +65,16 @@ def pulse(answer: PGresult) -> Pulse:
     return Pulse(*found[0])
 
 
-def ask_after(seq: int, *, upto: int, selection: Selection) -> Call:
+def ask_after(
+    seq: int, *, upto: int, selection: Selection, most_bytes: int = MOST_BYTES
+) -> Call:
     """Asks for the events behind `seq` that a selection matches; `after` reads them.
 
-    They lie at `upto` or before, and within WINDOW, MOST_EVENTS and MOST_BYTES.
+    They lie at `upto` or before, and within WINDOW, MOST_EVENTS and `most_bytes`, which
+    the last of them may exceed.
     """
     end = pipeline.bigint(_end(seq, upto, selection))
-    place = (pipeline.bigint(seq), end, pipeline.bigint(MOST_BYTES))
+    place = (pipeline.bigint(seq), end, pipeline.bigint(most_bytes))
     most = pipeline.integer(MOST_EVENTS)
     if selection.ids is not None:
         return _AFTER_ENTITY, (*place, selection.ids[0].encode(), most)

@@ -6,7 +6,6 @@ instead of every event, and is told so. Invariant: everything up to `position` w
 written, each event that is wanted once, and nothing behind it was.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from flux_project import metrics
@@ -15,21 +14,17 @@ from state.batch import Batch
 from state.feed import Feed
 from state.frames import Fold, Told
 from state.interest import DIRECTORY_ID, Interest
-from state.past import Past, Row, told_of
-from state.selection import Selection
+from state.past import LARGE_PAGE_BYTES, SMALL_PAGE_BYTES, Past, Row, told_of
 from state.subscriptions import Subscription, Subscriptions
 from state.wires import OVERLOADED, Wire
 
 PATIENCE_SECONDS = 2.0
 # So much is written before the wire is asked whether it takes more.
 CHUNK_BYTES = 64 << 10
-# A fold is written when it has this size: to a slow peer it is old soon.
-FOLD_BYTES = 64 << 10
 STRETCH_EVENTS = 500
 # Entities that changed while a snapshot was being read; beyond, it would hold too much.
 MOST_SHOWN = 100_000
 
-_EVERYTHING = Selection()
 Job = Callable[[], Awaitable[None]]
 
 
@@ -44,10 +39,12 @@ class CatchUp:
     ) -> None:
         self.position = feed.position
         self._feed = feed
+        self._turns = feed.turns
         self._past = past
         self._wire = wire
         self._subscriptions = subscriptions
         self._jobs: dict[Interest, Job] = {}
+        self._page_bytes = SMALL_PAGE_BYTES
         self._behind_since = feed.loop.time()
 
     def add(self, interest: Interest, job: Job) -> None:
@@ -103,16 +100,17 @@ class CatchUp:
         recent = self._feed.recent.after(seq, most=min(STRETCH_EVENTS, upto - seq))
         if recent:
             return recent, recent[-1].seq
-        return await self._past.events(seq, upto=upto, selection=_EVERYTHING)
+        return await self._past.missed(seq, upto=upto, page_bytes=self._page_bytes)
 
     async def _go_on(self) -> None:
         """Tells every event of one stretch."""
         events, upto = await self._stretch(self.position)
         for chunk in _chunks(events):
-            wanted = [told for told in chunk if self._subscriptions.wants(told)]
-            self._send(wanted)
-            self.position = chunk[-1].seq
-            await self._wire.drained()
+            async with self._turns.turn():
+                wanted = [told for told in chunk if self._subscriptions.wants(told)]
+                self._send(wanted)
+                self.position = chunk[-1].seq
+            await self._room()
             if self._is_slow():
                 return
         self.position = upto
@@ -129,20 +127,28 @@ class CatchUp:
         What is folded counts as written: a subscription that comes or goes meanwhile
         begins or ends behind it.
         """
-        fold, start = Fold(), self.position
-        while self.position < self._feed.position and fold.size < FOLD_BYTES:
-            events, at = await self._stretch(self.position)
-            for chunk in _chunks(events):
+        with self._turns.folding():
+            fold, start = Fold(), self.position
+            while self._may_grow(fold) and self.position < self._feed.position:
+                await self._fold_stretch(fold)
+            await self._tell_fold(fold, start)
+
+    def _may_grow(self, fold: Fold) -> bool:
+        return fold.size < self._turns.fold_bytes
+
+    async def _fold_stretch(self, fold: Fold) -> None:
+        events, upto = await self._stretch(self.position)
+        for chunk in _chunks(events):
+            async with self._turns.turn():
                 for told in chunk:
                     if self._subscriptions.wants(told):
                         fold.add(told)
                 self.position = chunk[-1].seq
-                # To fold takes milliseconds; the others come first.
-                await asyncio.sleep(0)
-                if fold.size >= FOLD_BYTES:
-                    break
-            else:
-                self.position = at
+            if not self._may_grow(fold):
+                return
+        self.position = upto
+
+    async def _tell_fold(self, fold: Fold, start: int) -> None:
         if fold.dropped:
             metrics.CONFLATIONS.inc()
             bounds = {"from_seq": start + 1, "to_seq": self.position}
@@ -150,7 +156,7 @@ class CatchUp:
             self._wire.send_texts([frames.message("conflated", **bounds)])
         for seq, texts in fold.events():
             self._wire.send_texts(texts, seq=seq)
-            await self._wire.drained()
+            await self._room()
 
     async def replay(self, subscription: Subscription) -> None:
         """What a subscription missed since it left off, between two marks."""
@@ -164,13 +170,14 @@ class CatchUp:
         while at < upto and not subscription.is_over:
             events, at = await self._matching(subscription, at, upto)
             for chunk in _chunks(events):
-                missed = [
-                    told
-                    for told in chunk
-                    if not self._subscriptions.delivered(told, but=subscription)
-                ]
-                self._send(missed)
-                await self._wire.drained()
+                async with self._turns.turn():
+                    missed = [
+                        told
+                        for told in chunk
+                        if not self._subscriptions.delivered(told, but=subscription)
+                    ]
+                    self._send(missed)
+                await self._room()
         # One that was given up ends where it is.
         self._wire.send_texts([frames.message("replay_end", seq=at, **marks)])
 
@@ -180,13 +187,24 @@ class CatchUp:
         interest = subscription.interest
         recent = self._feed.recent.after(at, most=min(STRETCH_EVENTS, upto - at))
         if recent:
-            await asyncio.sleep(0)
-            return [
-                told
-                for told in recent
-                if interest.matches(told.effect.entity_id, told.effect.namespace)
-            ], recent[-1].seq
-        return await self._past.events(at, upto=upto, selection=interest.selection())
+            async with self._turns.turn():
+                return [
+                    told
+                    for told in recent
+                    if interest.matches(told.effect.entity_id, told.effect.namespace)
+                ], recent[-1].seq
+        return await self._past.events(
+            at,
+            upto=upto,
+            selection=interest.selection(),
+            page_bytes=self._page_bytes,
+        )
+
+    async def _room(self) -> None:
+        """Waits until the wire takes more. Who takes all at once gets large pages."""
+        is_slow = self._wire.is_full
+        self._page_bytes = SMALL_PAGE_BYTES if is_slow else LARGE_PAGE_BYTES
+        await self._wire.drained()
 
     async def snapshot(self, subscription: Subscription) -> None:
         """The state now, between two marks; the events behind `position` follow."""
@@ -194,12 +212,12 @@ class CatchUp:
         marks = subscription.interest.fields
         subscription.since = self.position
         self._wire.send_texts([frames.message("snapshot_start", **marks)])
-        after = ""
-        while not subscription.is_over:
-            rows = await self._past.entities(subscription.interest, after=after)
-            if not rows:
-                break
-            after = rows[-1].id
+        after, is_last = "", False
+        while not (is_last or subscription.is_over):
+            rows, is_last = await self._past.entities(
+                subscription.interest, after=after, page_bytes=self._page_bytes
+            )
+            after = rows[-1].id if rows else after
             await self._show(subscription, rows)
         # One that was given up midway says so: what it did not show may exist.
         given_up = {"incomplete": True} if subscription.is_over else {}
@@ -208,13 +226,14 @@ class CatchUp:
 
     async def _show(self, subscription: Subscription, rows: Sequence[Row]) -> None:
         for part in _parts(rows):
-            texts: list[bytes] = []
-            for row in part:
-                if row.seq > subscription.since and row.id != DIRECTORY_ID:
-                    subscription.shown[row.id] = row.seq
-                texts += told_of(row).texts
-            self._wire.send_texts(texts)
-            await self._wire.drained()
+            async with self._turns.turn():
+                texts: list[bytes] = []
+                for row in part:
+                    if row.seq > subscription.since and row.id != DIRECTORY_ID:
+                        subscription.show(row.id, at=row.seq)
+                    texts += told_of(row).texts
+                self._wire.send_texts(texts)
+            await self._room()
         if len(subscription.shown) > MOST_SHOWN:
             self._wire.end(OVERLOADED)
 

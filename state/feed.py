@@ -34,6 +34,7 @@ from state.rates import Rates
 from state.recent import Recent
 from state.selection import Selection
 from state.topics import Topics
+from state.turns import Turns
 from state.wires import FAILED, LOG_RESET
 
 POLL_SECONDS = 0.5
@@ -77,6 +78,7 @@ class Feed:
         self.pace = Pace()
         self.neighbours = Neighbours()
         self.past = Past(loop)
+        self.turns = Turns()
         self.position = -1
         self._cursor = -1  # what was taken; handed out up to `position`
         self._last_id = ""
@@ -200,7 +202,7 @@ class Feed:
 
     async def _read_directory(self) -> None:
         try:
-            rows = await self.past.entities(_DIRECTORY, after="")
+            rows, _ = await self.past.entities(_DIRECTORY, after="")
             for row in rows:
                 # Its seq says that what came before was told: who resumes there would
                 # miss what was not.

@@ -4,6 +4,7 @@ Invariant: finding the subscribers of an event costs as many look-ups as its id 
 at most, however many subscriptions there are.
 """
 
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class Index(Generic[Value]):
     def __init__(self) -> None:
         self._by_kind: dict[Kind, dict[str, Value]] = {kind: {} for kind in Kind}
         self._lengths: Counter[int] = Counter()
-        self._longest_first: list[int] = []
+        self._shortest_first: list[int] = []
 
     def get(self, interest: Interest) -> Value | None:
         return self._by_kind[interest.kind].get(interest.value)
@@ -129,10 +130,11 @@ class Index(Generic[Value]):
             self._count(len(interest.value), -1)
 
     def _count(self, length: int, change: int) -> None:
+        if not self._lengths[length]:
+            insort(self._shortest_first, length)
         self._lengths[length] += change
         if not self._lengths[length]:
-            del self._lengths[length]
-        self._longest_first = sorted(self._lengths, reverse=True)
+            self._shortest_first.remove(length)
 
     def of(self, entity_id: str, namespace: str) -> list[Value]:
         """What stands behind the interests that an entity matches."""
@@ -144,11 +146,10 @@ class Index(Generic[Value]):
             self._by_kind[Kind.NAMESPACE].get(namespace),
         ]
         if prefixes:
-            most = len(entity_id)
+            fitting = bisect_right(self._shortest_first, len(entity_id))
             candidates += [
                 prefixes.get(entity_id[:length])
-                for length in self._longest_first
-                if length <= most
+                for length in self._shortest_first[:fitting]
             ]
         return [value for value in candidates if value is not None]
 

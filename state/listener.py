@@ -243,4 +243,5 @@ class Listener:
     def _refuse(self, subscription: Subscription, error: FluxError) -> None:
         if not subscription.is_over:
             self._drop_pending(subscription.interest)
-            self.wire.send_texts([frames.refusal(error)])
+            fields = subscription.interest.fields
+            self.wire.send_texts([frames.refusal(error, **fields)])

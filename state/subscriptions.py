@@ -22,13 +22,19 @@ class Subscription:
     what was shown.
     """
 
-    __slots__ = ("interest", "is_over", "shown", "since")
+    __slots__ = ("_shown_upto", "interest", "is_over", "shown", "since")
 
     def __init__(self, interest: Interest, *, since: int) -> None:
         self.interest = interest
         self.since = since
         self.shown: dict[str, int] = {}
+        self._shown_upto = 0
         self.is_over = False
+
+    def show(self, entity_id: str, *, at: int) -> None:
+        """Notes that a snapshot has shown an entity as it is at a seq."""
+        self.shown[entity_id] = at
+        self._shown_upto = max(self._shown_upto, at)
 
     def wants(self, told: Told) -> bool:
         """Whether it is to be told of an event that it matches."""
@@ -39,7 +45,7 @@ class Subscription:
     @property
     def settled_at(self) -> int:
         """From this seq on it wants all that it matches."""
-        return max(self.since, max(self.shown.values(), default=0))
+        return max(self.since, self._shown_upto)
 
 
 class Subscriptions:

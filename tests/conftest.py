@@ -7,7 +7,6 @@
 """
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -61,11 +60,7 @@ def database(
 @pytest.fixture(scope="session")
 def api_database(postgres: EmbeddedPostgres) -> str:
     """A database of its own for server processes: nothing ever empties it."""
-    postgres.ensure_database(session.API_DATABASE)
-    env = os.environ | {"DATABASE_URL": session.database_url(session.API_DATABASE)}
-    done = servers.manage("migrate", "--verbosity=0", env=env)
-    assert done.returncode == 0, done.stderr
-    return session.API_DATABASE
+    return servers.make_database(postgres, session.API_DATABASE)
 
 
 @pytest.fixture(scope="session", params=["lane", "plain"])

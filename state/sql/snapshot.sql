@@ -1,9 +1,11 @@
 -- One page of a listener's snapshot: entities behind an id ($1) in a range ($2 to $3), each
--- with its properties as JSON text; bounded in rows ($5) and bytes ($6). The server's own
--- entity is shown only to who asked for it ($4).
-SELECT id, seq, updated_at, properties::text
+-- with its properties as JSON text; bounded in rows ($5) and bytes ($6). Also how many
+-- there were before the bytes were counted. The server's own entity is shown only to who
+-- asked for it ($4).
+SELECT id, seq, updated_at, properties::text, found
 FROM (
-    SELECT *, sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - size AS before
+    SELECT *, count(*) OVER () AS found,
+           sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - size AS before
     FROM (
         SELECT id, seq, updated_at, size, properties FROM state_entity
         WHERE id > $1::text AND id >= $2::text AND id < $3::text

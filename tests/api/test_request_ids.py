@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from flux_project.embedded import EmbeddedPostgres
-from tests.support import ledger, loglines, servers, session
+from tests.support import ledger, loglines, servers
 from tests.support import proxy as proxies
 from tests.support.client import ADMIN_HEADER, Api, Line, event, request
 from tests.support.live import Socket, Stream, handshake
@@ -260,11 +260,7 @@ def test_while_the_database_is_away_lines_are_few_and_have_their_ids(
 @pytest.fixture
 def broken(postgres: EmbeddedPostgres) -> Iterator[Server]:
     """A server whose log has lost what says which it is: each commit is a bug to it."""
-    name = "flux_broken"
-    postgres.ensure_database(name)
-    url = session.database_url(name)
-    env = session.environment() | {"DATABASE_URL": url}
-    assert servers.manage("migrate", "--verbosity=0", env=env).returncode == 0
+    name = servers.make_database(postgres, "flux_broken")
     server = servers.serve(name, **loglines.SETTINGS)
     with ledger.at(name) as connection:
         connection.execute("DELETE FROM events_log")

@@ -40,7 +40,7 @@ def test_deletions_are_told_to_all_but_not_twice() -> None:
 def test_what_a_snapshot_showed_is_not_told_again() -> None:
     found = Subscriptions()
     shown = Subscription(EVERYTHING, since=4)
-    shown.shown["n/a"] = 8
+    shown.show("n/a", at=8)
     found.put(shown)
     assert not found.wants(told(8, "n/a"))
     assert found.wants(told(9, "n/a"))

@@ -129,7 +129,11 @@ class Account:
         return asked.start is None or is_section or asked in self._sections
 
     def __contains__(self, seq: int) -> bool:
-        return seq in self._come or self.has_skipped(seq)
+        return self.has_got(seq) or self.has_skipped(seq)
+
+    def has_got(self, seq: int) -> bool:
+        """Whether this very event has come, and with it all that is told before it."""
+        return seq in self._come
 
     def has_skipped(self, seq: int) -> bool:
         """Whether it lies in a stretch that was conflated."""

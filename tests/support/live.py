@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
@@ -193,7 +194,8 @@ def fence(api: Api, *listeners: Listener) -> int:
         listener.wait(listener.account.has_begun, what="its first acknowledgement")
     seq = api.publish("fence", __deleted__=True)
     for listener in listeners:
-        listener.wait_for_seq(seq)
+        # What was conflated is announced first.
+        listener.wait(partial(listener.account.has_got, seq), what=f"seq {seq}")
     return seq
 
 

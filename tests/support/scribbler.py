@@ -10,7 +10,7 @@ from random import Random
 from urllib.parse import quote
 
 from tests.support.client import Answer, Api
-from tests.support.roamer import World, change
+from tests.support.roaming import World, change
 
 LARGEST_BATCH = 8
 

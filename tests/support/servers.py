@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from flux_project import listener, places, processes
+from flux_project.embedded import EmbeddedPostgres
 from tests.support import session
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -115,6 +116,15 @@ def manage(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProce
         timeout=PATIENCE_SECONDS,
         stdin=subprocess.DEVNULL,
     )
+
+
+def make_database(postgres: EmbeddedPostgres, name: str) -> str:
+    """An empty database for server processes; gives its name."""
+    postgres.ensure_database(name)
+    env = session.environment() | {"DATABASE_URL": session.database_url(name)}
+    done = manage("migrate", "--verbosity=0", env=env)
+    assert done.returncode == 0, done.stderr
+    return name
 
 
 class Flux:

@@ -12,7 +12,7 @@ from random import Random
 
 from tests.support.account import Asked, Said, check
 from tests.support.live import Stream
-from tests.support.roamer import Held, Pace, Told, World, compare, has_settled
+from tests.support.roaming import Held, Pace, Told, World, compare, has_settled
 from tests.support.view import Values, View
 
 

@@ -16,11 +16,13 @@ from random import Random
 
 import pytest
 
+from flux_project.embedded import EmbeddedPostgres
 from tests.support import load, servers
 from tests.support.client import Api
 from tests.support.history import history, state
 from tests.support.live import fence
-from tests.support.roamer import Pace, Roamer, World
+from tests.support.roamer import Roamer
+from tests.support.roaming import Pace, World
 from tests.support.scribbler import Scribbler
 from tests.support.servers import Server
 from tests.support.streamer import Streamer
@@ -50,16 +52,18 @@ SLOW_ROAMER = Plan(count=1, steps=17, longest_pause=0.04, reconnects=3, sleep=0.
 STREAMERS = Plan(count=3, longest_pause=0.3, reconnects=8)
 # They sleep until they are behind for too long. Few entities: what they missed is
 # overwritten by then.
-SLEEPERS = Plan(2, 1.5, reconnects=1, steps=9, every=150, sleep=5.0)
-SLEEPING_STREAMERS = Plan(2, 2.0, reconnects=1, every=150, sleep=5.0)
+SLEEPERS = Plan(2, 1.2, reconnects=1, steps=9, every=600, sleep=4.5)
+SLEEPING_STREAMERS = Plan(2, 2.0, reconnects=1, every=600, sleep=4.5)
 
 
 @pytest.fixture(scope="module")
-def two(api_database: str) -> Iterator[Sequence[Server]]:
+def two(postgres: EmbeddedPostgres) -> Iterator[Sequence[Server]]:
+    # Who asks for everything is to hear of what happens here, not of other tests.
+    database = servers.make_database(postgres, "oracle")
     with ExitStack() as started:
         found = []
         for _ in range(2):
-            found.append(servers.serve(api_database))
+            found.append(servers.serve(database))
             started.callback(found[-1].stop)
         yield found
 
