@@ -7,8 +7,6 @@ topics are the log's from where the feed began, without a hole, each once.
 """
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -28,21 +26,17 @@ from state.batch import Batch
 from state.frames import Told
 from state.interest import DIRECTORY_ID, Interest, Kind
 from state.neighbours import Neighbours
-from state.pace import Pace
+from state.outlet import Outlet
 from state.past import Past, told_of
 from state.rates import Rates
-from state.recent import Recent
 from state.selection import Selection
-from state.topics import Topics
 from state.turns import Turns
-from state.wires import FAILED, LOG_RESET
+from state.wires import LOG_RESET
 
 POLL_SECONDS = 0.5
 # Other processes hear of commits at most so often; the log tells them what there is.
 WAKE_SECONDS = 0.005
 ANSWER_SECONDS = 10
-# So much is handed out before the loop does something else.
-CHUNK_BYTES = 64 << 10
 
 _EVERYTHING = Selection()
 _DIRECTORY = Interest(Kind.ENTITY, DIRECTORY_ID)
@@ -67,31 +61,28 @@ class FeedUnavailable(Unavailable):
 class Feed:
     """One loop's feed. Not for other threads.
 
-    position: the seq up to which everything was handed out; -1 before the log was seen.
+    It owns one cursor: what stands up to there was given to `outlet`, or is known to be
+    of no interest to anybody.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.topics = Topics()
-        self.recent = Recent()
+        self.outlet = Outlet(loop)
+        self.topics, self.recent = self.outlet.topics, self.outlet.recent
+        self.pace = self.outlet.pace
         self.rates = Rates()
-        self.pace = Pace()
         self.neighbours = Neighbours()
         self.past = Past(loop)
         self.turns = Turns()
-        self.position = -1
-        self._cursor = -1  # what was taken; handed out up to `position`
+        self._cursor = -1
         self._last_id = ""
         self._log_id = b""
         self._served_by = 0  # PostgreSQL's process
-        self._queue: deque[Told] = deque()
-        self._is_delivering = False
         self._is_reading = False
         self._wants_reading = False
         self._is_waking = False
         self._poll: asyncio.TimerHandle | None = None
         self._showing: asyncio.Task[None] | None = None
-        self._moved: list[asyncio.Future[None]] = []
         self._line = LoopConnection(
             loop,
             name="flux feed",
@@ -115,6 +106,11 @@ class Feed:
         self.past.close()
 
     @property
+    def position(self) -> int:
+        """The seq up to which all was handed out; -1 before the log was seen."""
+        return self.outlet.position
+
+    @property
     def has_begun(self) -> bool:
         return self.position >= 0
 
@@ -128,7 +124,7 @@ class Feed:
             return
         at = committed.recorded_at
         known = self._cursor + 1 - first
-        if not (self.topics.listeners or self._queue):
+        if not self.outlet.is_needed:
             self._pass_over(events[known:])
             return
         told = [
@@ -141,18 +137,14 @@ class Feed:
     def _pass_over(self, events: Sequence[Event]) -> None:
         """Takes what nobody here listens to."""
         if events:
-            self.recent.clear()
             self._cursor += len(events)
-            self.position, self._last_id = self._cursor, events[-1].event_id
+            self._last_id = events[-1].event_id
             self.rates.count([event.source for event in events])
-            metrics.FEED_SEQ.set(self.position)
-            self._tell_moved()
+            self.outlet.pass_over(self._cursor)
 
     async def moved(self) -> None:
         """Returns when more was handed out, or the log became another one."""
-        future: asyncio.Future[None] = self.loop.create_future()
-        self._moved.append(future)
-        await future
+        await self.outlet.moved()
 
     async def reach(self, seq: int) -> None:
         """Returns once the feed has handed out `seq`, and all that is committed now.
@@ -165,11 +157,7 @@ class Feed:
             raise SinceAhead(f"since is {seq}, but the log ends at {head}.")
         if head > self._cursor:
             self._read()
-        await self._handed_out(head)
-
-    async def _handed_out(self, seq: int) -> None:
-        while self.position < seq:
-            await self.moved()
+        await self.outlet.handed_out(head)
 
     async def _head(self, *, known: int) -> int:
         """Where the log ends; while the database is away, what is known of that."""
@@ -206,7 +194,7 @@ class Feed:
             for row in rows:
                 # Its seq says that what came before was told: who resumes there would
                 # miss what was not.
-                await self._handed_out(row.seq)
+                await self.outlet.handed_out(row.seq)
                 batch = Batch([told_of(row)], bears_ids=False)
                 self.topics.deliver_directory(batch)
         except psycopg.Error:
@@ -250,11 +238,10 @@ class Feed:
         self._is_reading = False
         if isinstance(outcome, list):
             head = log.head(outcome[0])
-            self._cursor = self.position = head.seq
+            self._cursor = head.seq
             self._last_id, self._log_id = head.event_id, head.log_id
+            self.outlet.begin(head.seq)
             self._saw(head.seq)
-            metrics.FEED_SEQ.set(self.position)
-            self._tell_moved()
             self.say()
 
     def _was_read(self, cursor: int, last_id: str, outcome: looped.Outcome) -> None:
@@ -291,60 +278,18 @@ class Feed:
     def _reset(self) -> None:
         """Another log: nobody's position means anything there."""
         logger.warning("log_reset", position=self._cursor)
-        self._cursor = self.position = -1
+        self._cursor = -1
         self.pace.reset()
-        self._queue.clear()
-        self.recent.clear()
         self.topics.end_all(LOG_RESET)
         if self._showing is not None:
             self._showing.cancel()
-        self._tell_moved()
+        self.outlet.begin(-1)
         self._read()
 
     def _take(self, events: Sequence[Told], last_id: str) -> None:
-        self._queue.extend(events)
         self._cursor, self._last_id = events[-1].seq, last_id
         self.rates.count([told.effect.source for told in events])
-        if not self._is_delivering:
-            self._is_delivering = True
-            self.loop.call_soon(self._deliver)
-
-    def _deliver(self) -> None:
-        """Hands out a chunk; the next one goes after what else the loop has to do."""
-        chunk = self._next_chunk()
-        self._is_delivering = bool(self._queue)
-        if self._is_delivering:
-            self.loop.call_soon(self._deliver)
-        if not chunk:
-            return
-        self.recent.add(chunk)
-        self.position = chunk[-1].seq
-        try:
-            self.topics.deliver(chunk)
-        except Exception:
-            # Some may have been told and some not: none may believe it was told all.
-            logger.exception("not_delivered")
-            self.topics.end_all(FAILED)
-        for told in chunk:
-            told.forget_frames()
-        metrics.FEED_SEQ.set(self.position)
-        metrics.FEED_LAG.observe(max(0.0, time.time() - chunk[-1].recorded_at / 1e6))
-        self._tell_moved()
-
-    def _next_chunk(self) -> list[Told]:
-        chunk: list[Told] = []
-        size = 0
-        while self._queue and size < CHUNK_BYTES:
-            chunk.append(self._queue.popleft())
-            size += chunk[-1].size
-        return chunk
-
-    def _tell_moved(self) -> None:
-        self.pace.reached(self.position)
-        waiting, self._moved = self._moved, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        self.outlet.put(events)
 
 
 def _resolve(future: "asyncio.Future[looped.Outcome]", outcome: looped.Outcome) -> None:

@@ -20,8 +20,8 @@ from tests.support.live import Refused, Socket, Stream, fence, heard
 from tests.support.said import append
 from tests.support.servers import Server, wait_for
 
-FEED, PAST = "flux feed", "flux past"
-KILLS = 20
+FEED, PAST, REPLAY = "flux feed", "flux past", "flux replay"
+KILLS = 40
 # More than one page, from before anybody listened: who asks for it needs the database.
 BEFORE = 1_200
 BATCH = 400
@@ -75,7 +75,8 @@ def kill(connection: Database, name: str) -> None:
 
 
 class Again:
-    """Subscribes with `since` again and again, and hears each time of all of it."""
+    """Subscribes again and again, with `since` to hear each time of all of it, and for
+    the state of one entity."""
 
     def __init__(self, port: int) -> None:
         self.socket = Socket(port, "?entity_id=nobody").listen()
@@ -85,6 +86,9 @@ class Again:
         self.socket.subscribe(prefix="crowd/", since=0)
         self.socket.next("replay_end")
         self.socket.unsubscribe(prefix="crowd/")
+        self.socket.subscribe(entity_id="crowd/2", snapshot=True)
+        self.socket.next("snapshot_end")
+        self.socket.unsubscribe(entity_id="crowd/2")
         self.rounds += 1
 
 
@@ -109,7 +113,7 @@ def test_its_connections_are_killed_under_load(two: Sequence[Server], api: Api) 
             load.repeating(again[1], pause=0),
         ):
             for turn in range(KILLS):
-                kill(connection, PAST if turn % 2 else FEED)
+                kill(connection, (FEED, PAST, FEED, REPLAY)[turn % 4])
                 running.goes_on(REQUESTS_A_KILL)
         assert (running.lost, running.refusals) == (0, {}), "writers are not concerned"
         assert all(one.rounds > 1 for one in again)
