@@ -12,10 +12,12 @@ from flux_project import metrics
 from state import frames
 from state.batch import Batch
 from state.feed import Feed
-from state.frames import Fold, Told
+from state.fold import Fold
+from state.frames import Told
 from state.interest import DIRECTORY_ID, Interest
 from state.past import LARGE_PAGE_BYTES, SMALL_PAGE_BYTES, Past, Row, told_of
 from state.subscriptions import Subscription, Subscriptions
+from state.turns import Share
 from state.wires import OVERLOADED, Wire
 
 PATIENCE_SECONDS = 2.0
@@ -80,10 +82,10 @@ class CatchUp:
         if not len(self._subscriptions):
             self.position = until
         while self.position < until:
-            await self._step()
+            await self._step(until=until)
 
-    async def _step(self) -> None:
-        await (self._fold() if self._is_slow() else self._go_on())
+    async def _step(self, *, until: int | None = None) -> None:
+        await (self._fold(until) if self._is_slow() else self._go_on())
 
     def _is_done(self) -> bool:
         there = self.position >= self._feed.position
@@ -121,42 +123,51 @@ class CatchUp:
             for told in events:
                 told.forget_frames()
 
-    async def _fold(self) -> None:
-        """Tells the newest value of each property of a stretch, however long.
+    async def _fold(self, until: int | None) -> None:
+        """Tells the newest value of each property; what is new replaces what waits.
 
-        What is folded counts as written: a subscription that comes or goes meanwhile
-        begins or ends behind it.
+        It ends where nothing waits: at `until`; without that, at the feed's position,
+        or where a job is to be done. What was folded counts as written: a subscription
+        that comes or goes meanwhile begins or ends behind it.
         """
-        with self._turns.folding():
-            fold, start = Fold(), self.position
-            while self._may_grow(fold) and self.position < self._feed.position:
-                await self._fold_stretch(fold)
-            await self._tell_fold(fold, start)
+        fold = Fold()
+        with self._turns.share() as share:
+            await self._fold_on(fold, share, until)
+            while fold:
+                async with self._turns.turn():
+                    self._tell(fold)
+                    share.note(fold.size)
+                await self._room()
+                await self._fold_on(fold, share, until)
 
-    def _may_grow(self, fold: Fold) -> bool:
-        return fold.size < self._turns.fold_bytes
+    async def _fold_on(self, fold: Fold, share: Share, until: int | None) -> None:
+        while share.may_grow and self.position < self._end_of_fold(until):
+            events, upto = await self._stretch(self.position)
+            for chunk in _chunks(events):
+                async with self._turns.turn():
+                    for told in chunk:
+                        if self._subscriptions.wants(told):
+                            fold.add(told)
+                    self.position = chunk[-1].seq
+                    share.note(fold.size)
+                if not share.may_grow:
+                    return
+            self.position = upto
 
-    async def _fold_stretch(self, fold: Fold) -> None:
-        events, upto = await self._stretch(self.position)
-        for chunk in _chunks(events):
-            async with self._turns.turn():
-                for told in chunk:
-                    if self._subscriptions.wants(told):
-                        fold.add(told)
-                self.position = chunk[-1].seq
-            if not self._may_grow(fold):
-                return
-        self.position = upto
+    def _end_of_fold(self, until: int | None) -> int:
+        if until is not None:
+            return until
+        return self.position if self._jobs else self._feed.position
 
-    async def _tell_fold(self, fold: Fold, start: int) -> None:
-        if fold.dropped:
+    def _tell(self, fold: Fold) -> None:
+        dropped_from = fold.note_dropped()
+        if dropped_from is not None:
             metrics.CONFLATIONS.inc()
-            bounds = {"from_seq": start + 1, "to_seq": self.position}
-            self._subscriptions.skip(start + 1, self.position)
+            bounds = {"from_seq": dropped_from, "to_seq": self.position}
+            self._subscriptions.skip(dropped_from, self.position)
             self._wire.send_texts([frames.message("conflated", **bounds)])
-        for seq, texts in fold.events():
+        for seq, texts in fold.take(CHUNK_BYTES):
             self._wire.send_texts(texts, seq=seq)
-            await self._room()
 
     async def replay(self, subscription: Subscription) -> None:
         """What a subscription missed since it left off, between two marks."""

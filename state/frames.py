@@ -7,7 +7,7 @@ last complete `seq` misses nothing.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
@@ -179,47 +179,3 @@ def rfc3339(micros: int) -> bytes:
     """A time as the wire writes it, to the microsecond."""
     moment = _EPOCH + timedelta(microseconds=micros)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
-
-
-class Fold:
-    """Many events, folded to the newest value of each property.
-
-    A tombstone cuts: what its entity was before is not told. Memory is bounded by the
-    distinct properties among the events.
-    """
-
-    def __init__(self) -> None:
-        self._entities: dict[str, dict[Key, tuple[int, int, bytes]]] = {}
-        self.frames = 0
-        self.size = 0
-        self.dropped = 0
-
-    def add(self, told: Told) -> None:
-        kept = self._entities.setdefault(told.effect.entity_id, {})
-        for place, (key, text) in enumerate(told.parts()):
-            if key is DELETED:
-                self._drop(list(kept.values()))
-                kept.clear()
-            elif key in kept:
-                self._drop([kept.pop(key)])
-            kept[key] = (told.seq, place, text)
-            self.frames += 1
-            self.size += len(text)
-
-    def _drop(self, frames: Iterable[tuple[int, int, bytes]]) -> None:
-        for _, _, text in frames:
-            self.dropped += 1
-            self.frames -= 1
-            self.size -= len(text)
-
-    def events(self) -> list[tuple[int, list[bytes]]]:
-        """What is left, in the order of the log: (seq, texts of its frames)."""
-        by_seq: dict[int, list[bytes]] = {}
-        left = [frame for kept in self._entities.values() for frame in kept.values()]
-        for seq, _, text in sorted(left, key=_place):
-            by_seq.setdefault(seq, []).append(text)
-        return [(seq, closed(parts)) for seq, parts in by_seq.items()]
-
-
-def _place(frame: tuple[int, int, bytes]) -> tuple[int, int]:
-    return frame[:2]

@@ -105,7 +105,7 @@ class Subscriptions:
         if self._skipped and (
             self._skipped[-1][1] + 1 == low or len(self._skipped) >= MOST_SKIPPED
         ):
-            low, _ = self._skipped.pop()
+            low = min(low, self._skipped.pop()[0])
         self._skipped.append((low, high))
 
     def _matching(self, told: Told) -> Iterable[Subscription]:

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-# The most and the least that one of them folds before it writes: the more, the fewer
-# values it tells that are overwritten later; and all of them together.
+# A fold that is full takes nothing more until some of it is written, and what is behind
+# it may be overwritten by then without being told. So large is each at most, all of
+# them together, and each at least.
 MOST_FOLD_BYTES = 1 << 20
 LEAST_FOLD_BYTES = 64 << 10
 ALL_FOLDS_BYTES = 32 << 20
@@ -20,7 +21,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._folding = 0
+        self.held_bytes = 0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -30,16 +31,30 @@ class Turns:
             await asyncio.sleep(0)
 
     @contextmanager
-    def folding(self) -> Iterator[None]:
+    def share(self) -> Iterator["Share"]:
         """While somebody holds a fold."""
-        self._folding += 1
+        share = Share(self)
         try:
-            yield
+            yield share
         finally:
-            self._folding -= 1
+            share.note(0)
+
+
+class Share:
+    """One fold's part of the memory."""
+
+    __slots__ = ("_size", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._size = 0
+
+    def note(self, size: int) -> None:
+        """The fold has so many bytes now."""
+        self._turns.held_bytes += size - self._size
+        self._size = size
 
     @property
-    def fold_bytes(self) -> int:
-        """How large a fold may grow before it is written."""
-        share = ALL_FOLDS_BYTES // max(1, self._folding)
-        return min(max(LEAST_FOLD_BYTES, share), MOST_FOLD_BYTES)
+    def may_grow(self) -> bool:
+        is_fair = self._turns.held_bytes < ALL_FOLDS_BYTES
+        return self._size < (MOST_FOLD_BYTES if is_fair else LEAST_FOLD_BYTES)

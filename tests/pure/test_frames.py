@@ -1,33 +1,13 @@
 """How an event reads as frames, and how many of them fold into few."""
 
 import json
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from events.envelope import effect_of
 from flux_project.errors import Invalid
 from state import frames
 from state.batch import Batch
-from state.frames import Fold, Standing, Told
-
-MOMENT = 1_764_064_800_123_456  # 2025-11-25T10:00:00.123456Z
-
-
-def told(seq: int, entity_id: str, payload: dict[str, Any] | str) -> Told:
-    """The event of a payload, which lacks its entity_id."""
-    text = payload if isinstance(payload, str) else json.dumps(payload)
-    full = f'{{"entity_id":{json.dumps(entity_id)},{text[1:]}'
-    properties, unset, is_tombstone = effect_of(full.encode())
-    effect = Standing(entity_id, properties, "", "", unset, is_tombstone)
-    return Told(effect, seq=seq, recorded_at=MOMENT)
-
-
-def decoded(texts: Sequence[bytes]) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in texts]
+from tests.support.told import decoded, told
 
 
 def test_each_property_is_a_frame_and_all_but_the_last_say_more() -> None:
@@ -116,67 +96,3 @@ def test_a_refusal_says_what_was_wrong() -> None:
         "field": "since",
         "ref": None,
     }
-
-
-names = st.sampled_from(["x", "y", "z"])
-payloads = st.one_of(
-    st.just({"properties": {"__deleted__": True}}),
-    st.fixed_dictionaries(
-        {
-            "properties": st.dictionaries(names, st.integers(0, 9), max_size=3),
-            "unset": st.lists(names, max_size=2),
-        }
-    ),
-)
-histories = st.lists(st.tuples(st.sampled_from("ab"), payloads), max_size=12)
-
-
-def view(texts: Sequence[bytes]) -> dict[str, dict[str, object]]:
-    """The entities that exist after these frames, to who knew nothing before."""
-    found: dict[str, dict[str, object]] = {}
-    for frame in decoded(texts):
-        if frame["type"] == "entity_deleted":
-            found.pop(frame["entity_id"], None)
-            continue
-        known = found.setdefault(frame["entity_id"], {})
-        if frame.get("removed"):
-            known.pop(frame["property"], None)
-        elif frame["type"] == "state_update":
-            known[frame["property"]] = frame["value"]
-    return found
-
-
-@given(histories)
-def test_a_fold_says_what_all_of_its_events_say_together(
-    history: list[tuple[str, dict[str, Any]]],
-) -> None:
-    events = [told(seq, *one) for seq, one in enumerate(history, 1)]
-    fold = Fold()
-    for event in events:
-        fold.add(event)
-    folded = fold.events()
-    texts = [text for _, part in folded for text in part]
-    every = [text for event in events for text in event.texts]
-    assert view(texts) == view(every)
-    assert len(texts) == fold.frames == len(every) - fold.dropped
-    assert [seq for seq, _ in folded] == sorted({seq for seq, _ in folded})
-    for seq, part in folded:
-        said = decoded(part)
-        assert {frame["seq"] for frame in said} == {seq}
-        assert [frame.get("more", False) for frame in said] == [
-            *[True] * (len(said) - 1),
-            False,
-        ]
-
-
-@given(histories)
-def test_a_fold_is_as_small_as_what_differs(
-    history: list[tuple[str, dict[str, Any]]],
-) -> None:
-    fold = Fold()
-    for _ in range(3):
-        for seq, one in enumerate(history, 1):
-            fold.add(told(seq, *one))
-    # Two entities; of each three properties, a touch and a tombstone at most.
-    assert fold.frames <= 2 * 5
-    assert fold.size <= 10 * 150
