@@ -1,4 +1,4 @@
-"""The directory is rewritten when it is old and there is news, and costs nothing else."""
+"""The directory is rewritten when it is old and there is news; else it costs nought."""
 
 import re
 from collections.abc import Iterator
