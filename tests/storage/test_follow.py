@@ -35,21 +35,28 @@ def connection(world: World) -> Iterator[Connection[TupleRow]]:
 
 
 def asked(
-    connection: Connection[TupleRow], seq: int, upto: int, selection: Selection
+    connection: Connection[TupleRow],
+    seq: int,
+    upto: int,
+    selection: Selection,
+    **most_bytes: int,
 ) -> tuple[list[Logged], int]:
-    call = follow.ask_after(seq, upto=upto, selection=selection)
+    call = follow.ask_after(seq, upto=upto, selection=selection, **most_bytes)
     [answer] = pipeline.run(connection, [call])
     return follow.after(answer, seq, upto=upto, selection=selection)
 
 
 def followed(
-    connection: Connection[TupleRow], upto: int, selection: Selection
+    connection: Connection[TupleRow],
+    upto: int,
+    selection: Selection,
+    **most_bytes: int,
 ) -> list[Logged]:
     """All there is up to a seq, stretch by stretch."""
     found: list[Logged] = []
     at = 0
     while at < upto:
-        part, end = asked(connection, at, upto, selection)
+        part, end = asked(connection, at, upto, selection, **most_bytes)
         assert end > at, "a stretch must lead on"
         assert all(at < one.seq <= end for one in part)
         found += part
@@ -88,25 +95,21 @@ def test_stretches_make_up_the_whole(
 
 @every_selection
 def test_large_events_come_in_small_stretches(
-    connection: Connection[TupleRow],
-    monkeypatch: pytest.MonkeyPatch,
-    selection: Selection,
+    connection: Connection[TupleRow], selection: Selection
 ) -> None:
-    monkeypatch.setattr(follow, "MOST_BYTES", 5_000)
     write(40, text="x" * 1_000)
-    part, _ = asked(connection, 0, 40, selection)
+    part, _ = asked(connection, 0, 40, selection, most_bytes=5_000)
     assert sum(len(one.properties) for one in part) < 7_000
-    found = followed(connection, 40, selection)
+    found = followed(connection, 40, selection, most_bytes=5_000)
     count = sum(selection.matches(entity) for entity in ["a/1", "a/12", "b/1", "lone"])
     assert len(found) == 10 * count
 
 
 def test_one_event_larger_than_a_stretch_comes_alone(
-    connection: Connection[TupleRow], monkeypatch: pytest.MonkeyPatch
+    connection: Connection[TupleRow],
 ) -> None:
-    monkeypatch.setattr(follow, "MOST_BYTES", 100)
     write(3, text="x" * 1_000)
-    assert asked(connection, 0, 3, Selection())[1] == 1
+    assert asked(connection, 0, 3, Selection(), most_bytes=100)[1] == 1
 
 
 def test_an_event_comes_as_it_was_said(connection: Connection[TupleRow]) -> None:

@@ -164,6 +164,9 @@ def test_however_many_replay_the_others_wait_for_none_of_them(world: World) -> N
     ingest.commit([append(entity_id) for entity_id in IDS])
 
     async def work(reader: Past) -> None:
+        # Connected from here on.
+        await reader.events(0, upto=7, selection=Selection(), page_bytes=1)
+        await reader.entities(EVERYTHING, after="")
         lock = Lock()
         try:
             replays = [

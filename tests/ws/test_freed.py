@@ -21,6 +21,7 @@ from state.listener import Listener
 from state.recent import Recent
 from state.stream import StreamWire
 from state.topics import Topics
+from state.turns import Turns
 from state.wires import BOUND_BYTES
 
 ONE = Interest(Kind.ENTITY, "a/1")
@@ -37,8 +38,8 @@ def _no_collector() -> Iterator[None]:
 def feed() -> Feed:
     """As much of one as a listener that stays behind sees of it."""
     loop = asyncio.get_running_loop()
-    parts = {"topics": Topics(), "position": 1, "loop": loop, "recent": Recent()}
-    return cast(Feed, SimpleNamespace(**parts, past=None))
+    parts = {"topics": Topics(), "recent": Recent(), "turns": Turns()}
+    return cast(Feed, SimpleNamespace(**parts, position=1, loop=loop, past=None))
 
 
 def live(_: Listener) -> None:
