@@ -4,10 +4,12 @@ Invariant: under /api every answer is JSON, and every error has the one shape (Â
 whoever raises it: Flux, DRF, Django or a bug.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
@@ -17,10 +19,11 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from events import committer
-from flux_project import bugs, pool
+from flux_project import bugs, pool, request_ids
 from flux_project.errors import (
     FluxError,
     Forbidden,
+    InternalError,
     Invalid,
     MethodNotAllowed,
     NotFound,
@@ -33,6 +36,10 @@ class UnknownRoute(NotFound):
     """There is nothing at this address."""
 
     code = "unknown_route"
+
+
+class Malformed(Invalid):
+    """Django refused this request as malformed."""
 
 
 class NotAcceptable(FluxError):
@@ -125,10 +132,48 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
     if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
         return respond(refusal(Forbidden()))
     if isinstance(error, SuspiciousOperation):
-        return respond(refusal(Invalid("Django refused this request as malformed.")))
+        return respond(refusal(Malformed()))
     if isinstance(error, exceptions.NotAcceptable):
         return respond(refusal(NotAcceptable()))
     return respond(refusal(bugs.of_request(error)))
+
+
+_PAGES: dict[int, type[FluxError]] = {
+    400: Malformed,
+    403: Forbidden,
+    404: UnknownRoute,
+    405: MethodNotAllowed,
+}
+
+
+def without_pages(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Django's middleware: no error under /api is a page.
+
+    With DEBUG Django asks none of the hooks below, and of what it refuses by itself
+    (400, 403) it makes a page in any case.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if response.status_code < 400 or not request.path.startswith("/api"):
+            return response
+        is_json = response.get("Content-Type", "").startswith("application/json")
+        return response if is_json else _instead_of(response)
+
+    return middleware
+
+
+def _instead_of(page: HttpResponseBase) -> HttpResponse:
+    """What the page was about; its own headers, but for those of the page, go on."""
+    known = _PAGES.get(page.status_code)
+    # A bug's traceback is in the log: Django wrote it under the request's id.
+    error = known() if known else InternalError(request_ids.current() or "unknown")
+    response = respond(refusal(error))
+    for name, value in page.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

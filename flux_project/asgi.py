@@ -29,7 +29,7 @@ _is_started = False
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Starts the services with the server, or with its first request under daphne."""
     if scope["type"] == "lifespan":
-        await _live(receive, send)
+        await _live(scope, receive, send)
         return
     await _start()
     await _gate(scope, receive, send)
@@ -58,11 +58,13 @@ async def _start() -> None:
         watch.current()
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _live(scope: Scope, receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await _start()
+            # The lifespan's own end comes when all connections have ended.
+            scope.get("state", {})["flux.shut"] = watch.shut
             await send({"type": "lifespan.startup.complete"})
         else:
             watch.stop()

@@ -14,6 +14,8 @@ from typing import cast
 # The kernel's share of what is under way to a listener. Small, so that a slow one is
 # seen; larger, the kernel would hold megabytes of what is old by then.
 SEND_BUFFER_BYTES = 64 << 10
+# Who was told goodbye, because the server ends, has so long to take it.
+PARTING_SECONDS = 0.5
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -34,6 +36,19 @@ def reset(transport: asyncio.Transport) -> None:
     if line is not None and not transport.is_closing():
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
+
+
+def part(loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
+    """Ends a connection that was told goodbye, within PARTING_SECONDS: a peer that
+    takes nothing would hold up the end of the server."""
+    loop.call_later(PARTING_SECONDS, _drop, transport)
+
+
+def _drop(transport: asyncio.Transport) -> None:
+    if transport.get_write_buffer_size():
+        reset(transport)
+    else:
+        transport.abort()  # the kernel has it all, and goes on offering it
 
 
 def waiting_bytes(transport: asyncio.Transport) -> int:

@@ -4,6 +4,7 @@ after its name and working directory showed that it is ours; a pid alone proves 
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,21 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it had ended before the line above took effect
         sys.exit(1)
+
+
+def allow_open_files() -> int:
+    """Allows this process as many open files as the system lets it have; how many.
+
+    Each connection is one. What a process is started with is often 1,024, a bound from
+    the time of select(), which nothing here uses.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    except (ValueError, OSError):
+        pass  # where the system's own bound is lower than what it says
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def postgres_inside(cluster: Path) -> list[psutil.Process]:

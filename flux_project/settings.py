@@ -96,6 +96,7 @@ INSTALLED_APPS = [
     "connectors",
 ]
 MIDDLEWARE = [
+    "flux_project.api.without_pages",
     "django.middleware.security.SecurityMiddleware",
     "flux_project.csp.PolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

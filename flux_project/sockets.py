@@ -15,10 +15,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import (
 )
 from websockets.frames import Frame
 from websockets.http11 import Request
-from websockets.protocol import State
 
 from flux_project import bodies, httpform, peers, request_ids
 from flux_project.errors import FluxError
+from flux_project.gather import ShuttingDown
 from flux_project.reply import identified, refusal
 from flux_project.wire import HeadTooLarge, InvalidHttp
 from namespaces import config
@@ -124,14 +124,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.close_timer = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+        self._go_on_soon()
 
     def shutdown(self) -> None:
+        """Says goodbye, as the server ends; nobody is waited for beyond that."""
         if self.receiver is not None:
             self.receiver.is_ending(None)
-        if self.is_full or self.conn.state is State.CLOSING:
-            peers.reset(self.transport)  # it does not read, or has said goodbye itself
-        else:
-            super().shutdown()
+        if self.is_full:
+            peers.reset(self.transport)  # it would not read the goodbye
+            return
+        if self.handshake_complete:
+            self.say_goodbye(1012, ShuttingDown.code)
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012})
+        peers.part(self.loop, self.transport)
 
     def handle_parser_exception(self) -> None:
         sent = self.conn.close_sent
@@ -165,10 +170,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._is_held = is_held
         if self.transport.is_closing():
             return
-        if is_held:
-            self.transport.pause_reading()
-        else:
+        if self._may_read:
             self._go_on_soon()
+        else:
+            self.transport.pause_reading()
 
     def _go_on_soon(self) -> None:
         if not self._goes_on:
@@ -177,7 +182,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _may_read(self) -> bool:
-        return not (self._is_held or self.read_paused or self._is_parting)
+        # Behind a goodbye the peer's own is waited for, and what it sent before that is
+        # thrown away: closing while bytes are unread would reset the connection.
+        is_held = self.is_full if self.close_sent else self._is_held
+        return not (is_held or self.read_paused or self._is_parting)
 
     def _read_on(self) -> None:
         """Reads what has come, slice by slice, for a while."""
@@ -291,3 +299,5 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.receiver.room_changed()
         elif self._is_held:
             self.hold(is_held=False)
+        if self.close_sent and not self.disconnected:
+            self._go_on_soon()

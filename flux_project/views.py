@@ -60,13 +60,20 @@ def home(request: HttpRequest) -> HttpResponse:
         with pool.connection() as connection:
             vitals = health.measure(connection)
     except Unavailable:
-        context["is_down"] = True
-        response = render(request, "home.html", context, status=503)
-        response.headers["Retry-After"] = response.headers["Refresh"] = "10"
-        return response
+        return _unwell(request, context | {"is_down": True})
     context |= {
         "events": f"{vitals.seq:,}",
         "entities": f"{vitals.entities:,}",
         "is_empty": vitals.seq == 0,
     }
+    try:
+        feed.check()
+    except Unavailable:
+        return _unwell(request, context | {"is_late": True})
     return render(request, "home.html", context)
+
+
+def _unwell(request: HttpRequest, context: dict[str, object]) -> HttpResponse:
+    response = render(request, "home.html", context, status=503)
+    response.headers["Retry-After"] = response.headers["Refresh"] = "10"
+    return response

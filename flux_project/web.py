@@ -58,6 +58,13 @@ class Worker(uvicorn.Server):
             os.write(self._ready, b"\n")
             os.close(self._ready)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """First of all nobody may begin to listen; uvicorn does the rest."""
+        shut = self.lifespan.state.get("flux.shut")  # the application's, if it started
+        if shut is not None:
+            shut()
+        await super().shutdown(sockets=sockets)
+
 
 def configuration() -> uvicorn.Config:
     return uvicorn.Config(

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from flux_project import metrics, peers
-from flux_project.errors import FluxError, MethodNotAllowed
-from flux_project.gate import Receive, Scope, Send, send_reply
+from flux_project.errors import FluxError, MethodNotAllowed, Unavailable
+from flux_project.gate import Headers, Receive, Scope, Send, send_reply
 from flux_project.reply import refusal
 from flux_project.wire import PatientProtocol
 from state import frames, messages, watch
@@ -33,8 +33,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         wanted = _wanted(scope)
         feed = await watch.admitted(wanted)
     except FluxError as error:
-        allow = [(b"allow", b"GET")] if isinstance(error, MethodNotAllowed) else []
-        await send_reply(send, refusal(error), allow)
+        await send_reply(send, refusal(error), _beside(error))
         return
     connection = scope.get("flux.connection")
     wire = StreamWire(connection and connection())
@@ -55,6 +54,16 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         wire.close()
         metrics.LISTENERS_SSE.dec()
         metrics.listener_ended(wire.ended and wire.ended.reason)
+
+
+def _beside(error: FluxError) -> Headers:
+    """The headers of a refusal."""
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", b"GET")]
+    if isinstance(error, Unavailable):
+        # Kept alive, it would take the place of one that is served.
+        return [(b"connection", b"close")]
+    return []
 
 
 def _wanted(scope: Scope) -> Subscribe | None:
@@ -141,5 +150,9 @@ class StreamWire(QueueWire):
     def _shut_down(self) -> None:
         connection = self._connection
         self.end(SHUTTING_DOWN)
-        if connection is not None and connection.flow.write_paused:
+        if connection is None:
+            return
+        if connection.flow.write_paused:
             peers.reset(connection.transport)  # it would not read the goodbye
+        else:
+            peers.part(connection.loop, connection.transport)

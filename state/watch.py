@@ -7,14 +7,17 @@ for it, is ended; nobody else is.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
+import structlog
 from django.conf import settings
 
-from flux_project import looped
+from flux_project import looped, processes
 from flux_project.database import DatabaseUnavailable
 from flux_project.errors import Unavailable
+from flux_project.gather import ShuttingDown
 from flux_project.looped import LoopConnection
 from state import feed as feeds
 from state import gauges, neighbours
@@ -28,8 +31,14 @@ METRICS_SECONDS = neighbours.SAY_SECONDS
 BEAT_SECONDS = 15.0
 # So often in its time a peer is looked at.
 SWEEPS = 12
+# Of the files that a process may have open, so many are not for listeners: its
+# connections to the database, and those of clients that ask for something else.
+RESERVED_FILES = 100
 # So many listeners at once; then the loop does something else: a write takes 5 us.
 AT_ONCE = 200
+
+
+logger = structlog.get_logger(__name__)
 
 
 class TooManyConnections(Unavailable):
@@ -41,26 +50,23 @@ class TooManyConnections(Unavailable):
 async def admitted(wanted: Subscribe | None) -> Feed:
     """The feed, for a connection that may join it.
 
-    Raises TooManyConnections, SinceAhead, and DatabaseUnavailable while the feed has
-    not seen the log yet.
+    Raises TooManyConnections, SinceAhead, DatabaseUnavailable while the feed has not
+    seen the log yet, and ShuttingDown.
     """
     feed = current()
-    _check_room(feed)
+    watch = _watches[feed.loop]
+    watch.check_door()
     try:
-        async with asyncio.timeout(BEGIN_SECONDS):
+        async with watch.waiting():
             while not feed.has_begun:
                 await feed.moved()
             if wanted is not None and wanted.since is not None:
                 await feed.reach(wanted.since)
     except TimeoutError:
+        watch.check_door()
         raise DatabaseUnavailable from None
-    _check_room(feed)  # others came meanwhile
+    watch.check_door()  # others came meanwhile
     return feed
-
-
-def _check_room(feed: Feed) -> None:
-    if len(feed.topics.listeners) >= settings.FLUX_MAX_LISTENERS:
-        raise TooManyConnections
 
 
 class Watch:
@@ -68,6 +74,9 @@ class Watch:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
+        self._most_listeners = _most_listeners()
+        self._is_shut = False
+        self._waiting: set[asyncio.Timeout] = set()
         self._entities = 0
         self._counted_at = -1
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -87,6 +96,30 @@ class Watch:
         for timer in self._timers.values():
             timer.cancel()
         self._line.close()
+
+    def shut(self) -> None:
+        """Nobody comes in any more; who waits for that is refused at once."""
+        self._is_shut = True
+        for timeout in self._waiting:
+            timeout.reschedule(self._feed.loop.time())
+
+    def check_door(self) -> None:
+        """Raises ShuttingDown or TooManyConnections when nobody may come in."""
+        if self._is_shut:
+            raise ShuttingDown
+        if len(self._feed.topics.listeners) >= self._most_listeners:
+            raise TooManyConnections
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """For one who waits for the feed. Raises TimeoutError when it took too long, or
+        the door was shut."""
+        async with asyncio.timeout(BEGIN_SECONDS) as timeout:
+            self._waiting.add(timeout)
+            try:
+                yield
+            finally:
+                self._waiting.discard(timeout)
 
     def _every(self, seconds: float, work: Callable[[], None]) -> None:
         def again() -> None:
@@ -140,6 +173,23 @@ class Watch:
             self._feed.loop.call_soon(self._some, left, work)
 
 
+def _most_listeners() -> int:
+    """How many listeners this process takes: without a file for its connection, one
+    more would be ended without a word."""
+    open_files = processes.allow_open_files()
+    possible = max(1, open_files - RESERVED_FILES)
+    if possible < settings.FLUX_MAX_LISTENERS:
+        logger.warning(
+            "too_few_open_files",
+            open_files=open_files,
+            FLUX_MAX_LISTENERS=settings.FLUX_MAX_LISTENERS,
+            listeners=possible,
+            remedy="allow this process more open files (ulimit -Hn, LimitNOFILE), or"
+            f" set FLUX_MAX_LISTENERS to {possible}",
+        )
+    return min(settings.FLUX_MAX_LISTENERS, possible)
+
+
 def _beat(listener: Subscriber) -> None:
     if not listener.wire.is_full:
         listener.wire.beat()
@@ -155,6 +205,14 @@ def current() -> Feed:
         _watches[feed.loop] = Watch(feed)
         _watches[feed.loop].start()
     return feed
+
+
+def shut() -> None:
+    """The server is about to end: its running loop's feed takes no new listener. Those
+    that are there end with their connections."""
+    watch = _watches.get(asyncio.get_running_loop())
+    if watch is not None:
+        watch.shut()
 
 
 def stop() -> None:

@@ -76,6 +76,21 @@ def test_without_its_feed_a_server_is_not_healthy_until_it_has_it_again(
         assert told == [1, 2]
 
 
+def test_the_first_page_says_it_in_words(api: Api, proxy: Proxy) -> None:
+    assert b"late" not in api.get("/").body
+    cut_off(proxy)
+    until(api, 503)
+    answer = api.get("/")
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == answer.headers["refresh"] == "10"
+    assert b"Live updates are late" in answer.body
+    assert b"</span>Working<" not in answer.body
+    assert b"<dt>Events</dt>" in answer.body
+    proxy.refused = None
+    until(api, 200)
+    assert api.get("/").status == 200
+
+
 def test_while_the_database_is_away_that_is_what_it_says(
     api: Api, proxy: Proxy
 ) -> None:

@@ -62,8 +62,11 @@ class Server:
             self.process.wait(timeout=10)
 
 
-def serve(database: str, **env: str) -> Server:
-    """Start one web worker on this database of the session's cluster; wait for it."""
+def serve(database: str, *, within: str | None = None, **env: str) -> Server:
+    """Start one web worker on this database of the session's cluster; wait for it.
+
+    within: a shell's command before it, as `ulimit -n 200`.
+    """
     listening = listener.listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     data_dir = session.DIRECTORY / f"web-{port}"
@@ -79,6 +82,8 @@ def serve(database: str, **env: str) -> Server:
     log = data_dir / "web.log"
     command = [sys.executable, "-m", "flux_project.web", "--parent", str(os.getpid())]
     command += ["--socket", str(listening.fileno()), "--ready", str(told)]
+    if within is not None:
+        command = ["/bin/sh", "-c", f'{within} && exec "$@"', "sh", *command]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

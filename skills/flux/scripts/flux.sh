@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Flux from the command line: publish events; read, list, watch and delete entities.
 #
-# Needs bash 3.2 or newer and curl, nothing else. What the server answers goes to
+# Needs bash 3.2 or newer and curl; of the tools that every system has, sleep (watch)
+# and, where bash is older than 5, date (publish). What the server answers goes to
 # stdout as it came, numbers untouched, and only when it is complete. jq, when
 # present, lays it out on a terminal.
 #
