@@ -8,12 +8,16 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from events import envelope
+from events import batch, envelope
 from events.commands import Append, Outcome, Stored
 from events.envelope import Event
 from flux_project.errors import FluxError
 from flux_project.reply import Reply, Write, encode, ok, refusal
-from namespaces import names
+from namespaces import config, names
+
+# So many results are held at once, beside their text.
+RESULTS_AT_ONCE = 2_000
+_RESERVED = names.ReservedNamespace()
 
 
 def publish(body: bytes) -> Reply | Write:
@@ -52,8 +56,12 @@ def publish_batch(body: bytes) -> Reply | Write:
 
 
 def read_batch(body: bytes) -> list[Event | FluxError]:
-    """The events of a batch, or the error that each gets. Raises Invalid for all."""
-    return [_allowed(item) for item in envelope.parse_batch(body)]
+    """The events of a batch, or the error that each gets.
+
+    Raises Invalid or TooLarge for all of it.
+    """
+    most = batch.most_items(config.current().body_size_limit_batch_bytes)
+    return [_allowed(item) for item in envelope.parse_batch(body, most=most)]
 
 
 def appends(items: Sequence[Event | FluxError]) -> list[Append]:
@@ -63,7 +71,7 @@ def appends(items: Sequence[Event | FluxError]) -> list[Append]:
 
 def results(items: Sequence[Event | FluxError], outcomes: Sequence[Outcome]) -> bytes:
     """What became of each item, as the list in a batch's answer."""
-    return encode([_item(outcome) for outcome in _placed(items, outcomes)])
+    return _results(_placed(items, outcomes))
 
 
 def _placed(
@@ -75,7 +83,7 @@ def _placed(
 
 def _allowed(item: Event | FluxError) -> Event | FluxError:
     if isinstance(item, Event) and item.namespace == names.RESERVED_NAMESPACE:
-        return names.ReservedNamespace()
+        return _RESERVED
     return item
 
 
@@ -108,16 +116,22 @@ class _FailedItem(_Item, gc=False):
     code: str = ""
 
 
-class _BatchAnswer(Struct, gc=False):
-    successful: int
-    failed: int
-    results: list[_Item]
-
-
 def _batch_reply(outcomes: Sequence[Outcome]) -> Reply:
-    results = [_item(outcome) for outcome in outcomes]
-    failed = sum([isinstance(result, _FailedItem) for result in results])
-    return Reply(200, encode(_BatchAnswer(len(results) - failed, failed, results)))
+    failed = sum([isinstance(outcome, FluxError) for outcome in outcomes])
+    counts = len(outcomes) - failed, failed
+    body = b'{"successful":%d,"failed":%d,"results":%b}' % (*counts, _results(outcomes))
+    return Reply(200, body)
+
+
+def _results(outcomes: Sequence[Outcome]) -> bytes:
+    if len(outcomes) <= RESULTS_AT_ONCE:
+        return encode([_item(outcome) for outcome in outcomes])
+    text = bytearray(b"[")
+    for start in range(0, len(outcomes), RESULTS_AT_ONCE):
+        some = outcomes[start : start + RESULTS_AT_ONCE]
+        text += encode([_item(outcome) for outcome in some])[1:-1] + b","
+    text[-1:] = b"]"
+    return bytes(text)
 
 
 def _item(outcome: Outcome) -> _Item:

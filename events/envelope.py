@@ -8,7 +8,6 @@ it refuses a second time, to say which field is wrong and what was expected.
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NoReturn
 
@@ -16,7 +15,8 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 from uuid_utils import uuid7
 
-from events import exact, explain
+from events import batch, exact, explain
+from events.batch import Faults
 from events.explain import InvalidEvent
 from flux_project.errors import FluxError, TooLarge
 from namespaces import names
@@ -81,7 +81,6 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _payload = msgspec.json.Decoder(_Payload)
 _properties = msgspec.json.Decoder(dict[str, Raw])
 _anything = msgspec.json.Decoder()
-_raw_list = msgspec.json.Decoder(list[Raw])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -89,14 +88,8 @@ class _Batch(Struct, gc=False):
     events: list[_Envelope]
 
 
-class _RawBatch(Struct, gc=False):
-    events: list[Raw]
-
-
 _batch = msgspec.json.Decoder(_Batch)
 _list = msgspec.json.Decoder(list[_Envelope])
-_raw_batch = msgspec.json.Decoder(_RawBatch)
-_raw_list = msgspec.json.Decoder(list[Raw])
 
 
 def effect_of(payload: bytes) -> tuple[bytes, tuple[str, ...], bool]:
@@ -118,17 +111,20 @@ def parse(body: bytes) -> Event:
     return _parse(body)
 
 
-def parse_batch(body: bytes) -> list[Event | FluxError]:
+def parse_batch(body: bytes, *, most: int) -> list[Event | FluxError]:
     """A batch's events in input order, a bad one as the error it alone gets.
 
-    Raises Invalid when the body as a whole is not JSON, or holds no list of events.
+    Raises Invalid when the body as a whole is not JSON, or holds no list of events;
+    TooManyItems beyond `most`.
     """
     exact.utf8(body)
+    faults = Faults()
     try:
         exponents = exact.glance(body)
-        return [_item_of(one, exponents) for one in _plain_envelopes(body, exponents)]
+        envelopes = _plain_envelopes(body, exponents, most)
+        return [_item_of(one, exponents, faults) for one in envelopes]
     except (msgspec.DecodeError, RecursionError):
-        return [_item(text) for text in _items(body)]
+        return [_item(text, faults) for text in batch.texts(body, most=most)]
 
 
 def _parse(text: bytes) -> Event:
@@ -139,15 +135,16 @@ def _parse(text: bytes) -> Event:
         raise explain.fault(text) from None
 
 
-def _plain_envelopes(body: bytes, exponents: int) -> list[_Envelope]:
+def _plain_envelopes(body: bytes, exponents: int, most: int) -> list[_Envelope]:
     """A batch's envelopes, decoded in one go.
 
     msgspec.DecodeError for a body in which anything needs a closer look; then each
     event's text is taken by itself.
     """
-    if exponents < 0:
+    # Where no escape spells a key, each event has this one: they are no more than that.
+    if exponents < 0 or body.count(b'"payload"') > most:
         raise msgspec.DecodeError
-    is_bare = _is_bare(body)
+    is_bare = batch.is_bare(body)
     envelopes = _list.decode(body) if is_bare else _batch.decode(body).events
     outside = exact.openings(body) - (1 if is_bare else 2) - len(envelopes)
     for envelope in envelopes:
@@ -161,60 +158,18 @@ def _plain_envelopes(body: bytes, exponents: int) -> list[_Envelope]:
     return envelopes
 
 
-def _item_of(envelope: _Envelope, exponents: int) -> Event | FluxError:
+def _item_of(envelope: _Envelope, exponents: int, faults: Faults) -> Event | FluxError:
     try:
         return _event(envelope, exponents)
     except FluxError as error:
-        return error
+        return faults.bare(error)
 
 
-def _item(text: bytes) -> Event | FluxError:
+def _item(text: bytes, faults: Faults) -> Event | FluxError:
     try:
         return _parse(text)
     except FluxError as error:
-        return error
-
-
-def _is_bare(body: bytes) -> bool:
-    """Whether a batch is the list itself, not an object around it."""
-    return body.lstrip(b" \t\n\r")[:1] == b"["
-
-
-def _items(body: bytes) -> Sequence[bytes]:
-    try:
-        is_bare = _is_bare(body)
-        items = _raw_list.decode(body) if is_bare else _raw_batch.decode(body).events
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        texts = list(_walk_items(body))
-    else:
-        texts = [bytes(item) for item in items]
-    if not texts:
-        message = "The batch is empty: events must hold at least one event."
-        raise InvalidEvent(message, field="events")
-    return texts
-
-
-def _walk_items(body: bytes) -> Iterator[bytes]:
-    """The texts of a batch's items, also where msgspec gives up on the whole."""
-    found: list[tuple[int, int]] | None = None
-    inner: list[tuple[int, int]] = []
-    key = b""
-    is_bare = _is_bare(body)
-    for start, end, depth in exact.elements(body):
-        if depth == (1 if is_bare else 2):
-            inner.append((start, end))
-        elif depth == 0 and is_bare:
-            found = inner
-        elif depth == 1:
-            if key == b'"events"':
-                found = inner if body[start : start + 1] == b"[" else None
-            key, inner = (b"" if key else body[start:end]), []
-    if found is None:
-        message = (
-            "The body must be a list of events, or an object with the list events."
-        )
-        raise InvalidEvent(message, field="events")
-    return (body[start:end] for start, end in found)
+        return faults.bare(error)
 
 
 def _event(envelope: _Envelope, exponents: int) -> Event:

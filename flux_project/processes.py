@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 
 _PR_SET_PDEATHSIG = 1
+_M_MMAP_THRESHOLD = -3
+LARGE_BYTES = 1 << 20
 
 
 def die_with_parent(parent: int) -> None:
@@ -20,6 +22,18 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it had ended before the line above took effect
         sys.exit(1)
+
+
+def give_large_memory_back() -> None:
+    """Buffers of a megabyte and more go back to the system when they are freed.
+
+    glibc would begin to take them from its heap once it has seen some, where a small
+    one behind each keeps the space from being used again (measured: 9 MB more for every
+    batch of 9 MB beside which somebody stopped reading).
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # another C library has its own ways
+        libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def allow_open_files() -> int:

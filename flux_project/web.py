@@ -106,6 +106,7 @@ def main() -> None:
     arguments.add_argument("--worker", type=int)
     given = arguments.parse_args()
     processes.die_with_parent(given.parent)
+    processes.give_large_memory_back()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
     fault = _share_metrics(given.worker)

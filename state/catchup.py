@@ -86,6 +86,7 @@ class CatchUp:
 
     async def _step(self, *, until: int | None = None) -> None:
         await (self._fold(until) if self._is_slow() else self._go_on())
+        await self._room()
 
     def _is_done(self) -> bool:
         there = self.position >= self._feed.position
@@ -105,15 +106,15 @@ class CatchUp:
         return await self._past.missed(seq, upto=upto, page_bytes=self._page_bytes)
 
     async def _go_on(self) -> None:
-        """Tells every event of one stretch."""
+        """Tells every event of one stretch, or as many as the wire takes: what is left
+        of it is not kept while the wire drains."""
         events, upto = await self._stretch(self.position)
         for chunk in _chunks(events):
             async with self._turns.turn():
                 wanted = [told for told in chunk if self._subscriptions.wants(told)]
                 self._send(wanted)
                 self.position = chunk[-1].seq
-            await self._room()
-            if self._is_slow():
+            if self._wire.is_full:
                 return
         self.position = upto
 
@@ -179,18 +180,26 @@ class CatchUp:
         )
         at = since
         while at < upto and not subscription.is_over:
-            events, at = await self._matching(subscription, at, upto)
-            for chunk in _chunks(events):
-                async with self._turns.turn():
-                    missed = [
-                        told
-                        for told in chunk
-                        if not self._subscriptions.delivered(told, but=subscription)
-                    ]
-                    self._send(missed)
-                await self._room()
+            at = await self._replay_on(subscription, at, upto)
+            await self._room()
         # One that was given up ends where it is.
         self._wire.send_texts([frames.message("replay_end", seq=at, **marks)])
+
+    async def _replay_on(self, subscription: Subscription, at: int, upto: int) -> int:
+        """Tells some of what was missed behind `at`, as much as the wire takes; up to
+        where that is all."""
+        events, end = await self._matching(subscription, at, upto)
+        for chunk in _chunks(events):
+            async with self._turns.turn():
+                missed = [
+                    told
+                    for told in chunk
+                    if not self._subscriptions.delivered(told, but=subscription)
+                ]
+                self._send(missed)
+            if self._wire.is_full:
+                return chunk[-1].seq
+        return end
 
     async def _matching(
         self, subscription: Subscription, at: int, upto: int
@@ -223,19 +232,21 @@ class CatchUp:
         marks = subscription.interest.fields
         subscription.since = self.position
         self._wire.send_texts([frames.message("snapshot_start", **marks)])
-        after, is_last = "", False
-        while not (is_last or subscription.is_over):
-            rows, is_last = await self._past.entities(
-                subscription.interest, after=after, page_bytes=self._page_bytes
-            )
-            after = rows[-1].id if rows else after
-            await self._show(subscription, rows)
+        after: str | None = ""
+        while after is not None and not subscription.is_over:
+            after = await self._show_on(subscription, after)
+            await self._room()
         # One that was given up midway says so: what it did not show may exist.
         given_up = {"incomplete": True} if subscription.is_over else {}
         end = frames.message("snapshot_end", seq=self.position, **marks, **given_up)
         self._wire.send_texts([end], seq=self.position)
 
-    async def _show(self, subscription: Subscription, rows: Sequence[Row]) -> None:
+    async def _show_on(self, subscription: Subscription, after: str) -> str | None:
+        """Shows some entities behind an id, as many as the wire takes; the last one's
+        id, None at the end."""
+        rows, is_last = await self._past.entities(
+            subscription.interest, after=after, page_bytes=self._page_bytes
+        )
         for part in _parts(rows):
             async with self._turns.turn():
                 texts: list[bytes] = []
@@ -244,9 +255,11 @@ class CatchUp:
                         subscription.show(row.id, at=row.seq)
                     texts += told_of(row).texts
                 self._wire.send_texts(texts)
-            await self._room()
-        if len(subscription.shown) > MOST_SHOWN:
-            self._wire.end(OVERLOADED)
+            if len(subscription.shown) > MOST_SHOWN:
+                self._wire.end(OVERLOADED)
+            if self._wire.is_full and part[-1] is not rows[-1]:
+                return part[-1].id
+        return None if is_last else rows[-1].id
 
 
 def _chunks(events: Sequence[Told]) -> Iterator[list[Told]]:

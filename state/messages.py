@@ -11,7 +11,7 @@ import msgspec
 
 from events import exact
 from flux_project.errors import FluxError, Invalid
-from state.interest import EVERYTHING, Interest, InvalidSubscription
+from state.interest import EVERYTHING, Interest, InvalidSubscription, Kind
 from state.interest import interest as interest_of
 
 MAX_SEQ = (1 << 63) - 1
@@ -28,16 +28,21 @@ class InvalidMessage(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """since: what lies behind that seq comes first; snapshot: the state does."""
+    """since: what lies behind that seq comes first; snapshot: the state does.
+
+    ref: JSON text that an error repeats.
+    """
 
     interest: Interest
     since: int | None = None
     snapshot: bool = False
+    ref: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
     interest: Interest
+    ref: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +59,19 @@ Message = Subscribe | Unsubscribe | Publish
 
 
 class Refused(Exception):
-    """A message is no good. ref: what to call it in the answer, as JSON text."""
+    """A message is no good. ref: what to call it in the answer, as JSON text; interest:
+    what it is about, where that was understood."""
 
-    def __init__(self, error: FluxError, ref: bytes | None = None) -> None:
+    def __init__(
+        self,
+        error: FluxError,
+        ref: bytes | None = None,
+        interest: Interest | None = None,
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.ref = ref
+        self.interest = interest
 
 
 def parse(text: bytes) -> Message:
@@ -76,22 +88,31 @@ def parse(text: bytes) -> Message:
 
 
 def _message(members: Mapping[str, bytes]) -> Message:
-    kind = _decoded(members, "type")
+    """Raises Refused, or what is wrong before it is known what it is about."""
+    kind, ref = _decoded(members, "type"), members.get("ref")
     if kind == "publish":
-        ref = members.get("ref", b"null")
-        return Publish(ref, _batch(members), is_single="event" in members)
-    given = {name: _decoded(members, name) for name in members if name != "ref"}
+        return Publish(ref or b"null", _batch(members), is_single="event" in members)
     if kind == "subscribe":
-        interest = interest_of(given)
-        if interest is None:
-            raise InvalidSubscription
-        return _subscribe(interest, given.get("since"), given.get("snapshot"))
+        interest = _interest(members)
+        try:
+            return _subscribe(
+                interest,
+                _decoded(members, "since"),
+                _decoded(members, "snapshot"),
+                ref=ref,
+            )
+        except FluxError as error:
+            raise Refused(error, ref, interest) from None
     if kind == "unsubscribe":
-        interest = interest_of(given)
-        if interest is None:
-            raise InvalidSubscription
-        return Unsubscribe(interest)
+        return Unsubscribe(_interest(members), ref)
     raise InvalidMessage(field="type")
+
+
+def _interest(members: Mapping[str, bytes]) -> Interest:
+    found = interest_of({kind.value: _decoded(members, kind.value) for kind in Kind})
+    if found is None:
+        raise InvalidSubscription
+    return found
 
 
 def _batch(members: Mapping[str, bytes]) -> bytes:
@@ -106,7 +127,9 @@ def _batch(members: Mapping[str, bytes]) -> bytes:
     return batch
 
 
-def _subscribe(interest: Interest, since: object, snapshot: object) -> Subscribe:
+def _subscribe(
+    interest: Interest, since: object, snapshot: object, *, ref: bytes | None = None
+) -> Subscribe:
     if snapshot is not None and not isinstance(snapshot, bool):
         raise InvalidSubscription("snapshot must be true or false.", field="snapshot")
     if since is not None and snapshot:
@@ -117,7 +140,7 @@ def _subscribe(interest: Interest, since: object, snapshot: object) -> Subscribe
         if not is_whole or not 0 <= since <= MAX_SEQ:  # type: ignore[operator]  # by is_whole
             message = "since must be a seq: a whole number from 0."
             raise InvalidSubscription(message, field="since")
-    return Subscribe(interest, since, bool(snapshot))  # type: ignore[arg-type]  # by is_whole
+    return Subscribe(interest, since, bool(snapshot), ref)  # type: ignore[arg-type]  # by is_whole
 
 
 def query(given: Mapping[str, str]) -> Subscribe | None:
@@ -141,9 +164,9 @@ def _whole(text: str) -> object:
 
 
 def _decoded(members: Mapping[str, bytes], name: str) -> object:
-    """A member that is not published: decoded as it is."""
+    """A member that means something; what others say does not matter."""
     text = members.get(name)
-    if text is None or name in {"event", "events"}:
+    if text is None:
         return None
     try:
         return _value.decode(text)

@@ -11,18 +11,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import structlog
-from msgspec import Struct
 
 from events import committer, endpoints
-from events.commands import Append, Outcome
-from events.envelope import Event
-from flux_project import bodies
-from flux_project.errors import FluxError, TooLarge
-from namespaces import config
-from state import frames, messages
+from events.commands import Outcome
+from flux_project.errors import FluxError
+from flux_project.gather import Overloaded
+from state import frames, intake
 from state.feed import Feed
+from state.intake import Read, Waiting
+from state.interest import Interest
 from state.listener import Listener
-from state.messages import Publish, Refused, Subscribe
+from state.messages import Refused, Subscribe, Unsubscribe
 from state.wires import FAILED, OVERLOADED, TOO_MANY_MESSAGES, Wire
 
 # What may wait here before the socket is not read from.
@@ -30,24 +29,12 @@ WAITING_BYTES = 4 << 20
 MOST_COMMANDS = 2_000
 # What a message takes beside its text, however short that is.
 MESSAGE_BYTES = 1_000
-# Parsing this much takes about a millisecond; larger messages go to a thread.
-THREAD_BYTES = 16 << 10
-MAX_MESSAGE_BYTES = 64 << 10
-# Subscriptions and faulty messages; what is published is bounded by its commits.
+# Subscriptions, faulty messages and those of which nothing can be stored; what is
+# published is bounded by its commits.
 MESSAGES_PER_SECOND = 200
 MESSAGES_AT_ONCE = 2_000
 
 logger = structlog.get_logger(__name__)
-Items = list[Event | FluxError]
-
-
-class _Waiting(Struct):
-    """A message that publishes, read but not yet committed. size: bytes it holds."""
-
-    ref: bytes
-    items: Items
-    commands: list[Append]
-    size: int
 
 
 class Session:
@@ -70,7 +57,7 @@ class Session:
         self.wire = wire
         self.listener = Listener(feed, wire)
         self._loop = feed.loop
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._is_committing = False
         self._unread: deque[bytes] | None = None
@@ -80,7 +67,7 @@ class Session:
 
     def receive(self, text: bytes) -> None:
         """Takes one message of the client."""
-        if self._hold_bytes(text):
+        if intake.hold(text):
             self._route(text)
         else:
             self.wire.end(OVERLOADED)
@@ -88,21 +75,11 @@ class Session:
     def _route(self, text: bytes) -> None:
         if self._unread is not None:
             self._unread.append(text)
-        elif len(text) > THREAD_BYTES:
+        elif intake.is_long(text):
             self._unread = deque([text])
             self._read_on_thread(text)
         else:
-            self._try(lambda: self._take(_read(text)))
-
-    def _hold_bytes(self, text: bytes) -> bool:
-        """Counts a large message among what this process holds of all clients' bodies,
-        until it is answered; False: it holds too much already."""
-        if len(text) > THREAD_BYTES:
-            try:
-                bodies.budget.take(len(text))
-            except FluxError:
-                return False
-        return True
+            self._try(lambda: self._take(intake.read(text)))
 
     def _try(self, work: Callable[[], None]) -> None:
         """A bug ends this connection, by name, and nothing else."""
@@ -122,11 +99,13 @@ class Session:
 
     def _read_on_thread(self, text: bytes) -> None:
         self._hold()
-        reading = self._loop.run_in_executor(None, _read, text)
+        reading = self._loop.create_task(intake.read_on_thread(text))
         reading.add_done_callback(self._was_read)
 
-    def _was_read(self, reading: "asyncio.Future[_Read]") -> None:
+    def _was_read(self, reading: "asyncio.Task[Read]") -> None:
         """Takes what was read on a thread, and what came behind it meanwhile."""
+        if reading.cancelled():
+            return  # with its loop
         unread, self._unread = self._unread or deque(), None
         text = unread.popleft()
         self._try(lambda: self._take_read(text, reading))
@@ -136,36 +115,49 @@ class Session:
             self._unread.extend(unread)
         self._hold()
 
-    def _take_read(self, text: bytes, reading: "asyncio.Future[_Read]") -> None:
+    def _take_read(self, text: bytes, reading: "asyncio.Task[Read]") -> None:
         try:
             read = reading.result()
+        except Overloaded:
+            intake.give_back(len(text))
+            self.wire.end(OVERLOADED)
+            return
         except Exception:
-            _give_back(len(text))
+            intake.give_back(len(text))
             raise
-        if not isinstance(read, _Waiting):
-            _give_back(len(text))
+        if not isinstance(read, Waiting):
+            intake.give_back(len(text))
         self._take(read)
 
-    def _take(self, read: "_Read") -> None:
-        if isinstance(read, _Waiting):
+    def _take(self, read: Read) -> None:
+        """What publishes is bounded by its commits, anything else by an allowance."""
+        if isinstance(read, Waiting) and read.commands:
             self._publish(read)
         elif self._is_allowed():
-            try:
-                self._do(read)
-            except FluxError as error:
-                self.wire.send_texts([frames.refusal(error)])
+            self._do(read)
         else:
+            if isinstance(read, Waiting):
+                intake.give_back(read.size)
             self.wire.end(TOO_MANY_MESSAGES)
 
-    def _do(self, read: "Subscribe | messages.Unsubscribe | Refused") -> None:
-        if isinstance(read, Subscribe):
-            self.listener.subscribe(
-                read.interest, since=read.since, snapshot=read.snapshot
-            )
+    def _do(self, read: Read) -> None:
+        if isinstance(read, Waiting):
+            self._publish(read)
         elif isinstance(read, Refused):
-            self.wire.send_texts([_refusal(read.error, read.ref)])
+            self.wire.send_texts([_refusal(read.error, read.ref, read.interest)])
         else:
-            self.listener.unsubscribe(read.interest)
+            try:
+                self._change(read)
+            except FluxError as error:
+                self.wire.send_texts([_refusal(error, read.ref, read.interest)])
+
+    def _change(self, wanted: Subscribe | Unsubscribe) -> None:
+        if isinstance(wanted, Subscribe):
+            self.listener.subscribe(
+                wanted.interest, since=wanted.since, snapshot=wanted.snapshot
+            )
+        else:
+            self.listener.unsubscribe(wanted.interest)
 
     def _is_allowed(self) -> bool:
         now = self._loop.time()
@@ -174,7 +166,7 @@ class Session:
         self._allowance = min(self._allowance + earned, MESSAGES_AT_ONCE) - 1
         return self._allowance >= 0
 
-    def _publish(self, waiting: _Waiting) -> None:
+    def _publish(self, waiting: Waiting) -> None:
         self._waiting.append(waiting)
         self._waiting_bytes += waiting.size + MESSAGE_BYTES
         self._commit()
@@ -209,7 +201,7 @@ class Session:
         except FluxError as error:
             self._loop.call_soon(answer, error)
 
-    def _next_group(self) -> list[_Waiting]:
+    def _next_group(self) -> list[Waiting]:
         count = items = 0
         for one in self._waiting:
             items += len(one.items)
@@ -219,11 +211,11 @@ class Session:
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
 
-    def _acknowledge(self, group: Sequence[_Waiting], answers: Sequence[bytes]) -> None:
+    def _acknowledge(self, group: Sequence[Waiting], answers: Sequence[bytes]) -> None:
         self._is_committing = False
         for one in group:
             self._waiting_bytes -= one.size + MESSAGE_BYTES
-            _give_back(one.size)
+            intake.give_back(one.size)
         self.wire.send_texts(answers)
         self._commit()
         self._hold()
@@ -241,7 +233,7 @@ class Session:
 
 
 def _answers(
-    group: Sequence[_Waiting], outcomes: list[Outcome] | FluxError
+    group: Sequence[Waiting], outcomes: list[Outcome] | FluxError
 ) -> list[bytes]:
     """The frame that tells the client what became of each message."""
     texts: list[bytes] = []
@@ -256,43 +248,8 @@ def _answers(
     return texts
 
 
-_Read = _Waiting | Subscribe | messages.Unsubscribe | Refused
-
-
-def _read(text: bytes) -> _Read:
-    """A message, as far as that needs no loop: threads may call this."""
-    try:
-        message = messages.parse(text)
-        if not isinstance(message, Publish):
-            _check_size(text, MAX_MESSAGE_BYTES)
-            return message
-        is_single = message.is_single
-        current = config.current()
-        _check_size(
-            message.batch,
-            current.body_size_limit_single_bytes + 2
-            if is_single
-            else current.body_size_limit_batch_bytes,
-        )
-        items = endpoints.read_batch(message.batch)
-        return _Waiting(message.ref, items, endpoints.appends(items), len(text))
-    except Refused as refused:
-        return refused
-    except FluxError as error:
-        return Refused(error, message.ref if isinstance(message, Publish) else None)
-
-
-def _give_back(size: int) -> None:
-    """A message of this size is answered."""
-    if size > THREAD_BYTES:
-        bodies.budget.give(size)
-
-
-def _check_size(text: bytes, limit: int) -> None:
-    if len(text) > limit:
-        raise TooLarge(f"The message is larger than {limit} bytes.")
-
-
-def _refusal(error: FluxError, ref: bytes | None) -> bytes:
-    text = frames.refusal(error)
+def _refusal(
+    error: FluxError, ref: bytes | None, interest: Interest | None = None
+) -> bytes:
+    text = frames.refusal(error, **interest.fields if interest else {})
     return text if ref is None else text[:-1] + b',"ref":%b}' % ref

@@ -84,7 +84,8 @@ PUBLISH_BATCH = operation(
             ]
         },
         description="A list of events, alone or as `events`; together at most"
-        " `body_size_limit_batch_bytes` (10 MiB).",
+        " `body_size_limit_batch_bytes` (10 MiB), and no more items than the smallest"
+        " events of 71 bytes fit in.",
         examples={
             "object": ("As an object", {"events": [_ROOM, _REMOVING]}),
             "list": ("As a bare list", [_ROOM]),

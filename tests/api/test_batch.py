@@ -138,6 +138,21 @@ def test_a_body_of_exactly_the_limit_is_taken_and_a_byte_more_is_not(api: Api) -
     assert (refused.status, refused.code) == (413, "payload_too_large")
 
 
+SMALLEST = b'{"stream":"a","source":"b","payload":{"entity_id":"c","properties":{}}}'
+MOST_ITEMS = (10 << 20) // len(SMALLEST)
+
+
+@pytest.mark.parametrize("form", [b"[%b]", b'{"events":[%b]}'])
+def test_more_items_than_events_could_be_are_refused_as_a_whole(
+    api: Api, form: bytes
+) -> None:
+    refused = api.post(PATH, form % b",".join([b"1"] * (MOST_ITEMS + 1)))
+    assert (refused.status, refused.code) == (413, "payload_too_large")
+    assert str(MOST_ITEMS) in refused.json["error"]
+    taken = api.post(PATH, form % b",".join([b"1"] * MOST_ITEMS))
+    assert (taken.status, taken.json["failed"]) == (200, MOST_ITEMS)
+
+
 def test_events_is_the_last_of_that_name_and_others_are_ignored(api: Api) -> None:
     one = (
         b'{"stream":"s","source":"s","payload":{"entity_id":"%b","properties":{"a":1}}}'

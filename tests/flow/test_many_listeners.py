@@ -46,6 +46,10 @@ WARM_UP_SECONDS = 3.0
 # So many come and go at a time, and this often.
 LEAVING, ROUNDS = 500, 4
 MAX_LEFT_BYTES = 4 << 20
+# So many stop reading, after so much; behind each stands a batch of 9 MB.
+STOPPED, READ_BYTES, MISSED = 12, 400_000, 180
+# Measured: up to 20 MB, and 120 when each keeps the stretch that it was being told.
+MAX_MISSED_BYTES = 60 << 20
 
 
 class Speaker:
@@ -146,7 +150,7 @@ def test_listeners_in_trouble_disturb_nobody(start_flux: StartFlux) -> None:
     speaker, members = Speaker(speaking), Crowd()
     members.join(flux.port, *interests(speaking))
     worker = psutil.Process(flux.worker_pids()[0])
-    with ExitStack() as stack:
+    with closing(api), closing(speaking), ExitStack() as stack:
         stack.enter_context(members)
         with load.repeating(speaker, pause=PAUSE_SECONDS):
             memory = peak_bytes(worker, seconds=WARM_UP_SECONDS)
@@ -156,8 +160,6 @@ def test_listeners_in_trouble_disturb_nobody(start_flux: StartFlux) -> None:
         two_have_stalled(api, found)
         all_were_told(members, speaker)
         the_slow_one_knows_the_newest(api, found.slow)
-    for one in (api, speaking):
-        one.close()
 
 
 def two_have_stalled(api: Api, found: Trouble) -> None:
@@ -221,12 +223,39 @@ def test_who_has_left_holds_no_memory(
     assert growth(server, come_and_go) < MAX_LEFT_BYTES
 
 
-def growth(server: Server, work: Callable[[], None]) -> int:
+def test_who_stops_reading_keeps_none_of_what_it_missed(
+    start_server: StartServer,
+) -> None:
+    """Each stands somewhere else in a log that goes on: they would keep all of it."""
+    crowd.allow_many()
+    server = start_server()
+    api = Api(server.port)
+    space = Interest("prefix", api.id("heavy"))
+    events = [
+        event(api.id("heavy"), {"reading": heavy(number)}) for number in range(MISSED)
+    ]
+    with closing(api), ExitStack() as opened:
+
+        def begin_and_stop() -> None:
+            line = crowd.opened(server.port, space, receive_bytes=4_096)
+            opened.enter_context(line)
+            crowd.acknowledged(line)
+            assert api.post("/api/events/batch", events).json["failed"] == 0
+            left = READ_BYTES
+            while left > 0:
+                left -= len(line.recv(left))
+
+        for _ in range(4):
+            begin_and_stop()
+        assert growth(server, begin_and_stop, rounds=STOPPED) < MAX_MISSED_BYTES
+
+
+def growth(server: Server, work: Callable[[], None], *, rounds: int = ROUNDS) -> int:
     """Of the server's memory, once it has grown to what the work takes."""
     worker = psutil.Process(server.process.pid)
     for _ in range(2):
         work()
     before = worker.memory_info().rss
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         work()
     return int(worker.memory_info().rss) - before

@@ -235,7 +235,10 @@ def test_a_goodbye_that_nobody_reads_does_not_disturb_the_end(
 def test_a_flood_of_messages_leaves_room_for_others(server: Server, api: Api) -> None:
     """What comes in one go is read in slices; each is answered all the same."""
     many = 20_000
-    message = masked(1, b'{"type":"publish","event":0}')
+    # Stored once, and a success however often it comes.
+    event = b'"stream":"a","source":"b","eventId":"1","payload":%b'
+    payload = b'{"entity_id":"flood/a","properties":{}}'
+    message = masked(1, b'{"type":"publish","event":{%b}}' % (event % payload))
     with Socket(server.port, "?entity_id=nobody").listen() as flooding:
         flooding.connection.socket.sendall(message * many)
         fence(api)

@@ -79,15 +79,34 @@ def test_too_many_messages_end_a_connection_alone(start_server: StartServer) -> 
     api.close()
 
 
+def test_publishing_nothing_that_can_be_stored_counts_like_any_fault(
+    start_server: StartServer,
+) -> None:
+    server = start_server()
+    api = Api(server.port)
+    with Socket(server.port).listen() as hasty, Socket(server.port).listen() as other:
+        with suppress(ConnectionClosed):
+            for ref in range(3 * MESSAGES_AT_ONCE):
+                hasty.send({"type": "publish", "ref": ref, "events": [1, {}]})
+        end = hasty.wait_for_end()
+        assert (end.code, end.reason) == (1008, "too_many_messages")
+        answers = hasty.of("published")
+        assert [one["ref"] for one in answers] == list(range(len(answers)))
+        assert all(result["error"] for one in answers for result in one["results"])
+        fence(api, other)
+    api.close()
+
+
 def test_what_is_published_does_not_count_as_messages(
     start_server: StartServer,
 ) -> None:
+    """Nor does it with bad items beside a good one."""
     server = start_server()
     with Socket(server.port, "?entity_id=never/there").listen() as socket:
         many = MESSAGES_AT_ONCE + 500
         for ref in range(many):
             one = event("busy/a", {"n": ref})
-            socket.send({"type": "publish", "ref": ref, "event": one})
+            socket.send({"type": "publish", "ref": ref, "events": [one, 1]})
         socket.wait(lambda: len(socket.of("published")) == many, what="all of them")
         refs = [frame["ref"] for frame in socket.of("published")]
         assert refs == list(range(many))

@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.support import exactly
 from tests.support.client import Api, event
 from tests.support.live import fence, heard
 from tests.ws.conftest import Listen
@@ -86,7 +87,8 @@ def test_bad_input_is_an_error_and_the_connection_stays(
     socket.send(text)
     error = socket.next("error")
     assert error["code"] == code
-    assert error.keys() <= {"type", "error", "code", "field"}
+    interest = {"entity_id", "prefix", "namespace"}
+    assert error.keys() <= {"type", "error", "code", "field"} | interest
     assert error["error"].strip()
     api.publish("a", x=1)
     api.publish("b", x=2)
@@ -113,6 +115,107 @@ def test_unknown_fields_are_ignored(api: Api, listen: Listen) -> None:
         {"type": "subscribe", "entity_id": api.id("a"), "colour": 1, "prefix": None}
     )
     assert socket.next("subscribed")["entity_id"] == api.id("a")
+
+
+ODD_VALUES = {
+    "a number beyond all": "1e999",
+    "half a pair": '"\\ud800"',
+    "3,000 levels": "[" * 3_000 + "]" * 3_000,
+    "a NUL": '"\\u0000"',
+    "an event": '{"x":1e999}',
+}
+
+
+@pytest.mark.parametrize("value", ODD_VALUES.values(), ids=ODD_VALUES)
+@pytest.mark.parametrize("name", ["extra", "event", "events", "ref"])
+def test_what_an_unknown_field_says_does_not_matter(
+    api: Api, listen: Listen, name: str, value: str
+) -> None:
+    socket = listen()
+    wanted = f'"entity_id":"{api.id("a")}","{name}":{value}'
+    socket.send(f'{{"type":"subscribe",{wanted}}}')
+    assert socket.next("subscribed")["entity_id"] == api.id("a")
+    more = '"since":1e999,"snapshot":"so"'  # no fields of this message
+    socket.send(f'{{"type":"unsubscribe",{wanted},{more}}}')
+    assert socket.next("unsubscribed")["entity_id"] == api.id("a")
+
+
+ABOUT: list[tuple[str, str]] = [
+    ('"type":"unsubscribe","entity_id":"x"', "not_subscribed"),
+    ('"type":"unsubscribe","prefix":"x/"', "not_subscribed"),
+    ('"type":"unsubscribe","namespace":"x"', "not_subscribed"),
+    ('"type":"subscribe","entity_id":"x","since":-1', "invalid_subscription"),
+    ('"type":"subscribe","prefix":"x/","since":1e999', "invalid_message"),
+    ('"type":"subscribe","namespace":"x","snapshot":1', "invalid_subscription"),
+    (
+        '"type":"subscribe","entity_id":"x","since":1,"snapshot":true',
+        "invalid_subscription",
+    ),
+    (
+        f'"type":"subscribe","entity_id":"x","filler":"{"x" * 70_000}"',
+        "payload_too_large",
+    ),
+]
+
+
+@pytest.mark.parametrize(("members", "code"), ABOUT, ids=[m[:60] for m, _ in ABOUT])
+def test_an_error_says_which_message_it_is_about(
+    listen: Listen, members: str, code: str
+) -> None:
+    socket = listen()
+    message = exactly.loads(f"{{{members}}}".replace("1e999", "null"))
+    interest = {
+        name: message[name]
+        for name in ("entity_id", "prefix", "namespace")
+        if name in message
+    }
+    for ref in ("7", '{"my":["ü",1.10]}', None):
+        socket.send(f"{{{members}}}" if ref is None else f'{{{members},"ref":{ref}}}')
+        error = socket.next("error")
+        told = {} if ref is None else {"ref": exactly.loads(ref)}
+        expected = interest | told | {"type": "error", "code": code}
+        assert {key: error.get(key) for key in expected} == expected
+        assert error.keys() <= expected.keys() | {"error", "field"}
+
+
+def test_what_was_not_understood_is_named_by_its_ref_alone(listen: Listen) -> None:
+    socket = listen()
+    for members in (
+        '"type":"subscribe","entity_id":"/x"',
+        '"type":"subscribe","entity_id":"x","prefix":"x"',
+        '"type":"subscribe"',
+        '"type":"unsubscribe","namespace":""',
+        '"type":"nonsense","entity_id":"x"',
+        '"entity_id":"x"',
+    ):
+        socket.send(f'{{"ref":[1],{members}}}')
+        error = socket.next("error")
+        assert error["ref"] == [1]
+        assert error.keys() <= {"type", "error", "code", "field", "ref"}
+
+
+def test_since_ahead_is_told_of_the_interest_alone(api: Api, listen: Listen) -> None:
+    socket = listen()
+    message = {"type": "subscribe", "prefix": api.id("a"), "since": 9 * 10**15}
+    socket.send(message | {"ref": 1})
+    error = socket.next("error")
+    assert (error["code"], error["prefix"]) == ("since_ahead", api.id("a"))
+
+
+def test_a_text_that_is_not_utf8_is_an_error_that_says_so(
+    api: Api, listen: Listen
+) -> None:
+    socket = listen(f"?entity_id={api.id('a')}")
+    for message in (b'{"type":"\xff"}', b'{"type":"subscribe","entity_id":"\xc3"}'):
+        socket.connection.send(message, text=True)
+        error = socket.next("error")
+        assert error["code"] == "invalid_json"
+        place = message.index(max(message))
+        wrong = f"is not valid UTF-8: wrong byte at position {place}."
+        assert error["error"].endswith(wrong)
+    api.publish("a", x=1)
+    fence(api, socket)
+    assert heard(socket) == [(api.id("a"), "x", 1)]
 
 
 def test_a_binary_frame_that_holds_json_is_taken_like_a_text(
@@ -147,7 +250,9 @@ def test_a_connection_has_so_many_subscriptions_and_no_more(
     socket.wait(lambda: len(socket.of("subscribed")) == MOST_SUBSCRIPTIONS, what="acks")
     for wanted in ({"prefix": api.id("x")}, {"entity_id": "*"}):
         socket.send({"type": "subscribe", **wanted})
-        assert socket.next("error")["code"] == "too_many_subscriptions"
+        error = socket.next("error")
+        assert error["code"] == "too_many_subscriptions"
+        assert error.items() >= wanted.items()
     # One that it has already is none more.
     assert socket.subscribe(entity_id=api.id("n7"))["entity_id"] == api.id("n7")
     socket.unsubscribe(entity_id=api.id("n0"))

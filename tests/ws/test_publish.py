@@ -109,6 +109,48 @@ def test_the_items_are_those_of_a_batch(api: Api, listen: Listen) -> None:
     assert results == over_http
 
 
+def test_a_batch_of_more_items_than_events_could_be_is_refused(
+    api: Api, listen: Listen
+) -> None:
+    socket = listen()
+    answer = api.post("/api/events/batch", b"[1%b]" % (b",1" * 200_000))
+    assert (answer.status, answer.code) == (413, "payload_too_large")
+    socket.send('{"type":"publish","ref":"r","events":[1' + ",1" * 200_000 + "]}")
+    error = socket.next("error")
+    assert (error["code"], error["ref"]) == (answer.code, "r")
+    assert error["error"] == answer.json["error"]
+    assert not socket.of("published")
+    assert publish(socket, f'{{"type":"publish","event":{good(api)}}}')["results"]
+
+
+@pytest.mark.parametrize("items", [150, 500, 5_000])
+def test_bad_items_among_good_ones_fail_alone_however_many(
+    api: Api, listen: Listen, items: int
+) -> None:
+    socket = listen()
+    events = ["1"] * items
+    events[items // 2] = good(api)
+    text = f'{{"type":"publish","events":[{",".join(events)}]}}'
+    for ref in range(3):  # in their order, whether or not they are read on a thread
+        socket.send(text[:-1] + f',"ref":{ref}}}')
+        socket.send(f'{{"type":"publish","event":{good(api)},"ref":"behind {ref}"}}')
+    socket.wait(lambda: len(socket.of("published")) == 6, what="answers")
+    refs = [answer["ref"] for answer in socket.of("published")]
+    assert refs == [0, "behind 0", 1, "behind 1", 2, "behind 2"]
+    for answer in socket.of("published")[::2]:
+        results = answer["results"]
+        assert len(results) == items
+        assert [one["error"] for one in results].count(None) == 1
+        assert results[items // 2]["seq"]
+    places = [
+        result["seq"]
+        for answer in socket.of("published")
+        for result in answer["results"]
+        if result["error"] is None
+    ]
+    assert places == sorted(places)
+
+
 def test_many_may_be_in_flight(api: Api, listen: Listen) -> None:
     socket = listen()
     before = api.head()
