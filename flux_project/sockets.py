@@ -28,6 +28,8 @@ _AROUND_BATCH_BYTES = 64 << 10
 PING = b"\x89\x00"
 # A peer that was told goodbye has so long to answer.
 GOODBYE_SECONDS = 2.0
+# When the server ends, what was published has so long to be stored and answered.
+FINISH_SECONDS = 1.0
 # A connection whose handshake is not over by then is ended. The feed takes 5 s at most.
 HANDSHAKE_SECONDS = 10.0
 # Empty ones have no size that would bound them.
@@ -52,6 +54,9 @@ class Receiver(Protocol):
     def room_changed(self) -> None:
         """The socket is full, or takes more again, or has ended."""
 
+    def finish(self) -> None:
+        """The server ends: say goodbye as soon as what came is answered."""
+
     def is_ending(self, reason: str | None) -> None:
         """The connection is about to be ended here: for what the peer sent, or, None,
         because the server ends."""
@@ -63,6 +68,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     receiver: Receiver | None = None
     is_full = False
     _is_parting = False
+    _is_last = False
     _is_served = False
     _is_held = False
     _goes_on = False
@@ -124,10 +130,23 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.close_timer = self.loop.call_later(GOODBYE_SECONDS, self.transport.abort)
+        if self._is_last:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+            peers.part(self.loop, self.transport)
         self._go_on_soon()
 
     def shutdown(self) -> None:
-        """Says goodbye, as the server ends; nobody is waited for beyond that."""
+        """The server ends: says goodbye, once what the peer published is answered."""
+        self._is_last = True
+        if self.receiver is None or self.is_full or self.close_sent:
+            self._say_last()
+        else:
+            self.loop.call_later(FINISH_SECONDS, self._say_last)
+            self.receiver.finish()
+
+    def _say_last(self) -> None:
+        if self.transport.is_closing():
+            return
         if self.receiver is not None:
             self.receiver.is_ending(None)
         if self.is_full:
@@ -135,7 +154,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         if self.handshake_complete:
             self.say_goodbye(1012, ShuttingDown.code)
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012})
         peers.part(self.loop, self.transport)
 
     def handle_parser_exception(self) -> None:

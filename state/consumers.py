@@ -149,6 +149,12 @@ class SocketWire(Receiver):
         if self._session is not None:
             self._session.room_changed()
 
+    def finish(self) -> None:
+        if self._session is not None:
+            self._session.finish()
+        else:
+            self.end(SHUTTING_DOWN)
+
     def is_ending(self, reason: str | None) -> None:
         faulty = SHUTTING_DOWN if reason is None else End(reason, 1002)
         self.ended = self.ended or faulty

@@ -22,7 +22,7 @@ from state.intake import Read, Waiting
 from state.interest import Interest
 from state.listener import Listener
 from state.messages import Refused, Subscribe, Unsubscribe
-from state.wires import FAILED, OVERLOADED, TOO_MANY_MESSAGES, Wire
+from state.wires import FAILED, OVERLOADED, SHUTTING_DOWN, TOO_MANY_MESSAGES, Wire
 
 # What may wait here before the socket is not read from.
 WAITING_BYTES = 4 << 20
@@ -44,6 +44,7 @@ class Session:
         "_allowance",
         "_counted_at",
         "_is_committing",
+        "_is_finishing",
         "_is_held",
         "_loop",
         "_unread",
@@ -60,6 +61,7 @@ class Session:
         self._waiting: list[Waiting] = []
         self._waiting_bytes = 0
         self._is_committing = False
+        self._is_finishing = False
         self._unread: deque[bytes] | None = None
         self._is_held = False
         self._allowance = float(MESSAGES_AT_ONCE)
@@ -93,6 +95,17 @@ class Session:
         """The wire is full, or takes more again: who does not read is not read from."""
         self._hold()
 
+    def finish(self) -> None:
+        """The server ends: nothing more is taken, what has come is answered first."""
+        self._is_finishing = True
+        self._hold()
+        self._end_when_answered()
+
+    def _end_when_answered(self) -> None:
+        is_busy = self._is_committing or self._waiting or self._unread is not None
+        if self._is_finishing and not is_busy:
+            self.wire.end(SHUTTING_DOWN)
+
     def leave(self) -> None:
         """The connection is over; what is under way is committed all the same."""
         self.listener.leave()
@@ -114,6 +127,7 @@ class Session:
         if unread and self._unread is not None:
             self._unread.extend(unread)
         self._hold()
+        self._end_when_answered()
 
     def _take_read(self, text: bytes, reading: "asyncio.Task[Read]") -> None:
         try:
@@ -219,11 +233,13 @@ class Session:
         self.wire.send_texts(answers)
         self._commit()
         self._hold()
+        self._end_when_answered()
 
     def _hold(self) -> None:
         """Reads on, or not, as there is room."""
         is_held = (
-            self._unread is not None
+            self._is_finishing
+            or self._unread is not None
             or self._waiting_bytes > WAITING_BYTES
             or self.wire.is_full
         )

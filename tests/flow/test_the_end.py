@@ -218,8 +218,47 @@ def test_a_publisher_that_is_not_read_from_is_told_too(
     ended(server)
 
 
+def test_what_was_stored_is_acknowledged_before_the_goodbye(
+    server: Server, api: Api, api_database: str
+) -> None:
+    """Who publishes knows of each event whether it was stored, with no eventId."""
+    with ExitStack() as opened:
+        over = threading.Event()
+        flooding = [Socket(server.port, "?entity_id=nobody").listen() for _ in range(3)]
+        for one in flooding:
+            opened.callback(one.close)
+        publishing = [
+            threading.Thread(target=publish_on, args=(one, api.id("a"), over))
+            for one in flooding
+        ]
+        for thread in publishing:
+            thread.start()
+        for one in flooding:
+            one.wait(lambda: len(one.of("published")) > 20, what="the load")  # noqa: B023  called now
+        server.process.terminate()
+        for one in flooding:
+            end = one.wait_for_end()
+            assert (end.code, end.reason) == (1012, "shutting_down")
+        over.set()
+        for thread in publishing:
+            thread.join()
+        ended(server)
+        answered = [
+            result["seq"]
+            for one in flooding
+            for frame in one.of("published")
+            for result in frame["results"]
+        ]
+    with ledger.at(api_database) as connection:
+        stored = connection.execute(
+            "SELECT seq FROM events_event WHERE entity_id = %s ORDER BY seq",
+            (api.id("a"),),
+        ).fetchall()
+    assert sorted(answered) == [seq for (seq,) in stored]
+
+
 def publish_on(listener: Socket, entity_id: str, over: threading.Event) -> None:
     message = {"type": "publish", "event": event(entity_id, {"text": "x" * 500})}
     with suppress(ConnectionClosed):
-        while not over.wait(0.002):
+        while not over.wait(0.0005):
             listener.send(message)
