@@ -193,7 +193,7 @@ class Session:
         group = self._next_group()
         commands = [command for one in group for command in one.commands]
         items = sum(len(one.items) for one in group)
-        size = sum(one.size for one in group)
+        size = sum(endpoints.held_bytes(one.size, one.commands) for one in group)
 
         def answer(outcomes: list[Outcome] | FluxError) -> None:
             if items > MOST_COMMANDS:
