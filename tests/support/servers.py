@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,8 +173,12 @@ class Flux:
         return self._serves() or self.process.poll() is not None
 
     def worker_pids(self) -> list[int]:
-        children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if child.name() != "postgres"]
+        found: list[int] = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                if child.name() != "postgres":
+                    found.append(child.pid)
+        return found
 
     def postgres_pids(self) -> list[int]:
         found = processes.postgres_inside(self.places.cluster)
