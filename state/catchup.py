@@ -6,7 +6,7 @@ instead of every event, and is told so. Invariant: everything up to `position` w
 written, each event that is wanted once, and nothing behind it was.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 
 from flux_project import metrics
 from state import frames
@@ -14,13 +14,15 @@ from state.batch import Batch
 from state.feed import Feed
 from state.fold import Fold
 from state.frames import Told
-from state.interest import DIRECTORY_ID, Interest
-from state.past import LARGE_PAGE_BYTES, SMALL_PAGE_BYTES, Past, Row, told_of
+from state.interest import DIRECTORY_ID
+from state.past import LARGE_PAGE_BYTES, SMALL_PAGE_BYTES, Past, told_of
 from state.subscriptions import Subscription, Subscriptions
 from state.turns import Share
 from state.wires import OVERLOADED, Wire
 
 PATIENCE_SECONDS = 2.0
+# Who is conflated is told what there is so often, if the peer takes it.
+TELL_SECONDS = 0.5
 # So much is written before the wire is asked whether it takes more.
 CHUNK_BYTES = 64 << 10
 STRETCH_EVENTS = 500
@@ -33,29 +35,31 @@ Job = Callable[[], Awaitable[None]]
 class CatchUp:
     """One listener's way from `position` to where the feed is.
 
-    jobs: what is to be done before the events behind `position` are told.
+    jobs: what is to be done before the events behind `position` are told. is_folding:
+    some of what is counted as written up to `position` may still wait.
     """
 
     def __init__(
         self, feed: Feed, past: Past, wire: Wire, subscriptions: Subscriptions
     ) -> None:
         self.position = feed.position
+        self.is_folding = False
         self._feed = feed
         self._turns = feed.turns
         self._past = past
         self._wire = wire
         self._subscriptions = subscriptions
-        self._jobs: dict[Interest, Job] = {}
+        self._jobs: dict[Hashable, Job] = {}
         self._page_bytes = SMALL_PAGE_BYTES
         self._behind_since = feed.loop.time()
 
-    def add(self, interest: Interest, job: Job) -> None:
-        """Appends a job for an interest, of which there is one at most."""
-        self._jobs[interest] = job
+    def add(self, key: Hashable, job: Job) -> None:
+        """Appends a job; of each key there is one at most."""
+        self._jobs[key] = job
 
-    def drop(self, interest: Interest) -> None:
+    def drop(self, key: Hashable) -> None:
         """Takes back a job that has not begun."""
-        self._jobs.pop(interest, None)
+        self._jobs.pop(key, None)
 
     async def run(self) -> None:
         """Returns when nothing is left to do: at the feed's own position, with no
@@ -132,17 +136,25 @@ class CatchUp:
         that comes or goes meanwhile begins or ends behind it.
         """
         fold = Fold()
-        with self._turns.share() as share:
-            await self._fold_on(fold, share, until)
-            while fold:
-                async with self._turns.turn():
-                    self._tell(fold)
-                    share.note(fold.size)
-                await self._room()
+        self.is_folding = True
+        try:
+            with self._turns.share() as share:
                 await self._fold_on(fold, share, until)
+                while fold:
+                    async with self._turns.turn():
+                        self._tell(fold)
+                        share.note(fold.size)
+                    await self._room()
+                    await self._fold_on(fold, share, until)
+        finally:
+            self.is_folding = False
 
     async def _fold_on(self, fold: Fold, share: Share, until: int | None) -> None:
+        # Where events come as fast as they are folded here, there is always one more.
+        tell_at = self._feed.loop.time() + TELL_SECONDS
         while share.may_grow and self.position < self._end_of_fold(until):
+            if fold and self._feed.loop.time() > tell_at:
+                return
             events, upto = await self._stretch(self.position)
             for chunk in _chunks(events):
                 async with self._turns.turn():
@@ -247,18 +259,18 @@ class CatchUp:
         rows, is_last = await self._past.entities(
             subscription.interest, after=after, page_bytes=self._page_bytes
         )
-        for part in _parts(rows):
+        for chunk in _chunks([told_of(row) for row in rows]):
             async with self._turns.turn():
-                texts: list[bytes] = []
-                for row in part:
-                    if row.seq > subscription.since and row.id != DIRECTORY_ID:
-                        subscription.show(row.id, at=row.seq)
-                    texts += told_of(row).texts
-                self._wire.send_texts(texts)
+                for told in chunk:
+                    entity_id = told.effect.entity_id
+                    if told.seq > subscription.since and entity_id != DIRECTORY_ID:
+                        subscription.show(entity_id, at=told.seq)
+                self._wire.send_texts([text for told in chunk for text in told.texts])
             if len(subscription.shown) > MOST_SHOWN:
                 self._wire.end(OVERLOADED)
-            if self._wire.is_full and part[-1] is not rows[-1]:
-                return part[-1].id
+                return None
+            if self._wire.is_full and chunk[-1].effect.entity_id != rows[-1].id:
+                return chunk[-1].effect.entity_id
         return None if is_last else rows[-1].id
 
 
@@ -274,17 +286,3 @@ def _chunks(events: Sequence[Told]) -> Iterator[list[Told]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _parts(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The same of entities."""
-    part: list[Row] = []
-    size = 0
-    for row in rows:
-        part.append(row)
-        size += 2 * len(row.properties)
-        if size >= CHUNK_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part

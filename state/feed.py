@@ -100,8 +100,9 @@ class Feed:
     def stop(self) -> None:
         """Ends the connection; the listeners are ended by who runs the server."""
         announce.unfollow(self.loop)
-        if self._poll is not None:
-            self._poll.cancel()
+        for waiting in (self._poll, self._showing):
+            if waiting is not None:
+                waiting.cancel()
         self._line.close()
         self.past.close()
 

@@ -6,6 +6,7 @@ each is written once, in the order of the log but for what a replay encloses.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
@@ -134,25 +135,55 @@ class Listener:
         if not self._knows(interest) and self._count >= MAX_SUBSCRIPTIONS:
             raise TooManySubscriptions
         self._drop_pending(interest)
-        if since is None and not snapshot:
-            self._end_implicit()
-            # One in force goes on: what it has delivered is not to be told again.
-            if self._subscriptions.get(interest) is None:
-                self._put(Subscription(interest, since=self.position))
-            self._acknowledge("subscribed", interest)
-            return
-        subscription = Subscription(interest, since=since or 0)
-        self._pending[interest] = subscription
-        kind = self._replay if since is not None else self._snapshot
-        self._fall_behind().add(interest, partial(kind, subscription))
+        if since is not None:
+            self._wait_for(interest, self._replay, since=since)
+        elif snapshot:
+            self._wait_for(interest, self._snapshot)
+        elif self._must_wait:
+            self._wait_for(interest, self._join_in)
+        else:
+            self._go_along(interest)
+
+    def _wait_for(
+        self,
+        interest: Interest,
+        begin: Callable[[Subscription], Awaitable[None]],
+        *,
+        since: int = 0,
+    ) -> None:
+        """The subscription begins when what comes before it is told."""
+        subscription = self._pending[interest] = Subscription(interest, since=since)
+        self._fall_behind().add(interest, partial(begin, subscription))
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether some of what lies before `position` is still to be told: a frame that
+        names that place must come behind it."""
+        return self._catch_up is not None and self._catch_up.is_folding
+
+    def _go_along(self, interest: Interest) -> None:
+        """From here on it is told of this."""
+        self._end_implicit()
+        # One in force goes on: what it has delivered is not to be told again.
+        if self._subscriptions.get(interest) is None:
+            self._put(Subscription(interest, since=self.position))
+        self._acknowledge("subscribed", interest)
 
     def unsubscribe(self, interest: Interest) -> None:
         """Raises NotSubscribed. Without any subscription only deletions are told."""
         if not self._knows(interest):
             raise NotSubscribed
+        self._drop_pending(interest)
+        if self._must_wait:
+            leave = partial(self._leave_off, interest)
+            self._fall_behind().add(("unsubscribe", interest), leave)
+        else:
+            self._stay_away(interest)
+
+    def _stay_away(self, interest: Interest) -> None:
+        """From here on it is not told of this."""
         if self._has_subscribed:
             self._remove(interest)
-        self._drop_pending(interest)
         self._acknowledge("unsubscribed", interest)
 
     @property
@@ -213,6 +244,14 @@ class Listener:
         directory, self._directory = self._directory, None
         if directory is not None:
             self.take_directory(directory)
+
+    async def _join_in(self, subscription: Subscription) -> None:
+        if not subscription.is_over:
+            self._pending.pop(subscription.interest, None)
+            self._go_along(subscription.interest)
+
+    async def _leave_off(self, interest: Interest) -> None:
+        self._stay_away(interest)
 
     async def _replay(self, subscription: Subscription) -> None:
         try:

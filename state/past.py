@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 
 from events import follow
 from flux_project import looped, pipeline
+from flux_project.database import DatabaseUnavailable
 from flux_project.looped import LoopConnection
 from flux_project.pipeline import Call, Statement
 from namespaces import names
@@ -102,6 +103,7 @@ class _Line:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
+        self._is_closed = False
         self._turn = asyncio.Lock()
         self._connection = LoopConnection(
             loop,
@@ -111,12 +113,14 @@ class _Line:
         )
 
     def close(self) -> None:
+        self._is_closed = True
         self._connection.close()
 
     async def ask(self, call: Call) -> PGresult:
-        """Raises looped.Refused when it was refused MOST_REFUSALS times."""
+        """Raises looped.Refused when it was refused MOST_REFUSALS times, and
+        DatabaseUnavailable once this is closed."""
         refusals = 0
-        while True:
+        while not self._is_closed:
             outcome = await self._outcome(call)
             if isinstance(outcome, list):
                 return outcome[0]
@@ -125,6 +129,7 @@ class _Line:
                 if refusals == MOST_REFUSALS:
                     raise outcome
             await asyncio.sleep(AGAIN_SECONDS)
+        raise DatabaseUnavailable
 
     async def _outcome(self, call: Call) -> looped.Outcome:
         async with self._turn:

@@ -103,7 +103,7 @@ class Subscriptions:
     def skip(self, low: int, high: int) -> None:
         """Notes that of these events only the newest values were told."""
         if self._skipped and (
-            self._skipped[-1][1] + 1 == low or len(self._skipped) >= MOST_SKIPPED
+            self._skipped[-1][1] + 1 >= low or len(self._skipped) >= MOST_SKIPPED
         ):
             low = min(low, self._skipped.pop()[0])
         self._skipped.append((low, high))

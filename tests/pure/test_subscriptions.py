@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from state.frames import Standing, Told
 from state.interest import EVERYTHING, Interest, Kind
-from state.subscriptions import Subscription, Subscriptions
+from state.subscriptions import MOST_SKIPPED, Subscription, Subscriptions
 
 
 def told(seq: int, entity_id: str, *, is_tombstone: bool = False) -> Told:
@@ -55,6 +55,18 @@ def test_a_replay_leaves_out_what_another_subscription_told() -> None:
     assert found.delivered(told(6, "n/a"), but=wide)
     assert not found.delivered(told(5, "n/a"), but=wide)
     assert not found.delivered(told(6, "n/b"), but=wide)
+
+
+def test_of_what_was_conflated_nobody_knows_what_was_told() -> None:
+    """However often one stretch reaches into the next, what lies between is known."""
+    found = subscribed((Kind.ENTITY, "n/a", 0))
+    wide = Subscription(Interest(Kind.PREFIX, "n/"), since=0)
+    found.put(wide)
+    for start in range(100, 100 + 50 * MOST_SKIPPED, 50):
+        found.skip(start, start + 60)
+    found.skip(90_000, 90_100)
+    for seq, is_known in {99: True, 140: False, 80_000: True, 90_050: False}.items():
+        assert found.delivered(told(seq, "n/a"), but=wide) == is_known
 
 
 @given(

@@ -10,6 +10,7 @@ import uvloop
 
 from events import ingest
 from flux_project import database, pipeline
+from flux_project.database import DatabaseUnavailable
 from flux_project.looped import Refused
 from flux_project.pipeline import Statement
 from state import past
@@ -204,6 +205,24 @@ def test_what_is_refused_for_a_passing_reason_is_asked_again(world: World) -> No
             lock.release()
         events, upto = await asked
         assert ([one.seq for one in events], upto) == ([1], 1)
+
+    run(work)
+
+
+def test_who_asks_when_it_is_closed_is_refused(world: World) -> None:
+    """Nobody connects again for who is gone."""
+
+    async def work(reader: Past) -> None:
+        await reader.missed(0, upto=1, page_bytes=1)
+        lock = Lock()
+        try:
+            asked = asyncio.create_task(reader.missed(0, upto=1, page_bytes=1))
+            await until_waiting(lock, 1)
+            reader.close()
+            with pytest.raises(DatabaseUnavailable):
+                await asked
+        finally:
+            lock.release()
 
     run(work)
 

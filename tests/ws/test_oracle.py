@@ -166,12 +166,16 @@ def test_every_view_is_the_state_and_every_event_came_once(
 def test_so_it_is_for_those_who_are_conflated(
     two: Sequence[Server], api: Api, seed: int
 ) -> None:
-    run = Run(world(api, two, entities=1, large=0.5, narrow=0.0), seed)
-    with closing(run):
-        run.add_roamers(SLEEPERS)
-        run.add_streamers(SLEEPING_STREAMERS)
-        run.roam(writers_pause=0.015)
-        run.settle(api)
-    told = [one for roamer in run.roamers for one in roamer.told]
-    told += [one for streamer in run.streamers for one in streamer.told]
-    assert any(one.account.skipped for one in told), "nobody was conflated"
+    """Whether somebody is, is a matter of chance: now and then nobody sleeps enough."""
+    for attempt in range(3):
+        run = Run(world(api, two, entities=1, large=0.5, narrow=0.0), seed + attempt)
+        with closing(run):
+            run.add_roamers(SLEEPERS)
+            run.add_streamers(SLEEPING_STREAMERS)
+            run.roam(writers_pause=0.015)
+            run.settle(api)
+        told = [one for roamer in run.roamers for one in roamer.told]
+        told += [one for streamer in run.streamers for one in streamer.told]
+        if any(one.account.skipped for one in told):
+            return
+    pytest.fail("nobody was conflated")
