@@ -108,7 +108,7 @@ LISTENERS_WS = LISTENERS.labels("ws")
 LISTENERS_SSE = LISTENERS.labels("sse")
 LISTENER_ENDS = _counter("listener_ends", "Listeners that ended, by why.", "reason")
 FRAMES_SENT = _counter("frames_sent", "Frames sent to listeners.")
-CONFLATIONS = _counter("conflations", "Frames that told a slow listener what was left out.")
+CONFLATIONS = _counter("conflations", "Frames that say what was left out.")
 REPLAYS = _counter("replays", "Subscriptions that caught up from the log.")
 SNAPSHOTS = _counter("snapshots", "Subscriptions that began with the state.")
 
