@@ -61,6 +61,10 @@ class CatchUp:
         """Takes back a job that has not begun."""
         self._jobs.pop(key, None)
 
+    def is_to_do(self, key: Hashable) -> bool:
+        """Whether a job of this key has not begun."""
+        return key in self._jobs
+
     async def run(self) -> None:
         """Returns when nothing is left to do: at the feed's own position, with no
         other task having run since."""

@@ -139,7 +139,7 @@ class Listener:
             self._wait_for(interest, self._replay, since=since)
         elif snapshot:
             self._wait_for(interest, self._snapshot)
-        elif self._must_wait:
+        elif self._must_wait or self._is_leaving(interest):
             self._wait_for(interest, self._join_in)
         else:
             self._go_along(interest)
@@ -161,6 +161,11 @@ class Listener:
         names that place must come behind it."""
         return self._catch_up is not None and self._catch_up.is_folding
 
+    def _is_leaving(self, interest: Interest) -> bool:
+        """Whether it is yet to be taken from this: to come back comes behind that."""
+        catch_up = self._catch_up
+        return catch_up is not None and catch_up.is_to_do(_leaving(interest))
+
     def _go_along(self, interest: Interest) -> None:
         """From here on it is told of this."""
         self._end_implicit()
@@ -176,7 +181,7 @@ class Listener:
         self._drop_pending(interest)
         if self._must_wait:
             leave = partial(self._leave_off, interest)
-            self._fall_behind().add(("unsubscribe", interest), leave)
+            self._fall_behind().add(_leaving(interest), leave)
         else:
             self._stay_away(interest)
 
@@ -284,3 +289,8 @@ class Listener:
             self._drop_pending(subscription.interest)
             fields = subscription.interest.fields
             self.wire.send_texts([frames.refusal(error, **fields)])
+
+
+def _leaving(interest: Interest) -> tuple[str, Interest]:
+    """The key of a job that ends a subscription."""
+    return "unsubscribe", interest

@@ -19,6 +19,7 @@ from state.wires import End
 from tests.support.told import told
 
 ONE = Interest(Kind.ENTITY, "only/this")
+TWO = Interest(Kind.ENTITY, "another/one")
 
 
 class Wire:
@@ -68,7 +69,7 @@ class Log:
     def __init__(self, events: int, *, has_no_end: bool = False) -> None:
         self.loop = asyncio.get_running_loop()
         self.topics, self.turns, self.recent = Topics(), Turns(), self
-        self.past = None
+        self.past: Past | None = None
         self.position = 0
         self.goes_to = events
         self._has_no_end = has_no_end
@@ -136,4 +137,37 @@ async def test_an_acknowledgement_comes_behind_what_lies_before_its_place(
     seqs = [frame["seq"] for frame in wire.frames if "property" in frame]
     assert seqs[-1] == place
     assert seqs == sorted(seqs)
+    listener.leave()
+
+
+class Past:
+    """Shows nothing, and only when it is let."""
+
+    def __init__(self) -> None:
+        self.is_let = asyncio.Event()
+        self.is_asked = False
+
+    async def entities(self, *_: object, **__: object) -> tuple[list[Any], bool]:
+        self.is_asked = True
+        await self.is_let.wait()
+        return [], True
+
+
+async def test_who_leaves_and_comes_back_is_there_in_the_end() -> None:
+    """Also when a snapshot lies between the two."""
+    log, past, wire = Log(1_000), Past(), Wire(takes=10)
+    log.past = past
+    listener = await behind(log, wire)
+    await until(lambda: wire.is_full)
+    listener.subscribe(TWO, snapshot=True)
+    listener.subscribe(ONE)
+    listener.unsubscribe(ONE)
+    wire.take_all()
+    await until(lambda: past.is_asked)
+    listener.subscribe(ONE)
+    past.is_let.set()
+    await until(lambda: wire.frames[-1]["type"] == "subscribed")
+    about = [frame for frame in wire.frames if frame.get("entity_id") == ONE.value]
+    assert [frame["type"] for frame in about] == ["unsubscribed", "subscribed"]
+    assert listener._subscriptions.get(ONE)
     listener.leave()

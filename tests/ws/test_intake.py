@@ -150,7 +150,6 @@ def test_a_large_message_that_is_too_much_to_read_ends_its_connection_alone(
     ],
 )
 def test_what_takes_long_to_read_is_not_read_on_the_loop(
-    text: bytes,
-    is_long: bool,  # noqa: FBT001
+    text: bytes, *, is_long: bool
 ) -> None:
     assert intake.is_long(text) is is_long
