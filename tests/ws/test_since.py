@@ -90,7 +90,7 @@ def test_a_replay_shows_what_was_asked_for_alone(api: Api, listen: Listen) -> No
     for name in ("a", "ab", "b", "A"):
         api.publish(name, of=name)
     api.publish("b", __deleted__=True)
-    api.post("/api/events", event(f"{api.space}0/a", {"of": "foreign"}))
+    api.post("/api/events", event(f"{api.space}x/a", {"of": "foreign"}))
     wanted: dict[str, dict[str, str]] = {
         "a": {"entity_id": api.id("a")},
         "a ab": {"prefix": api.id("a")},
