@@ -11,19 +11,26 @@ from msgspec import Struct
 
 from events.envelope import Event
 from flux_project.errors import FluxError
+from namespaces.grants import Grant
 from state.selection import Selection
 
 
 class Append(Struct, frozen=True, gc=False):
-    """Store this event. Answer: Stored, or the FluxError that refuses it."""
+    """Store this event. Answer: Stored, or the FluxError that refuses it.
+
+    grant: the token's it came with, here and below; None: nobody needs one (open mode,
+    management commands).
+    """
 
     event: Event
+    grant: Grant | None = None
 
 
 class Delete(Struct, frozen=True, gc=False):
     """Delete this entity if it exists. Answer: Stored, or EntityNotFound."""
 
     entity_id: str
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class DeleteMatching:
 
     selection: Selection
     limit: int
+    grant: Grant | None = None
 
 
 class Stored(Struct, frozen=True, gc=False):

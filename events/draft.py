@@ -13,11 +13,11 @@ from events import log
 from events.announce import Committed
 from events.commands import Command, Outcome
 from events.group import Group
+from events.ingest import About
 from events.outlook import Outlook
 from flux_project.errors import FluxError
 from flux_project.gather import Bounds
 from flux_project.pipeline import Call
-from state import store
 
 # So many requests, or commands, are worth a commit of their own.
 FULL_REQUESTS = 48
@@ -48,6 +48,7 @@ class Draft:
     sent_at = 0.0  # by the loop's clock
 
     def __init__(self, outlook: Outlook) -> None:
+        self.outlook = outlook
         self.head = outlook.head
         self.group: Group = outlook.group()
         self.requests: list[Request] = []
@@ -87,7 +88,13 @@ class Draft:
 
     def calls(self) -> list[Call]:
         """The whole transaction."""
-        return [log.LOCK, log.expect(self.head), *self.group.writes()]
+        writes = self.group.writes(is_guess=True)
+        return [log.LOCK, log.expect(self.head), *writes]
+
+    def settle(self, answers: Sequence[PGresult]) -> None:
+        """Takes from the answers to its calls what its namespaces have spent."""
+        if self.group.ledger.spends:
+            self.outlook.settle(self.group, self.group.spent(answers))
 
     def committed(self, answers: Sequence[PGresult]) -> Committed | None:
         """What the calls have stored, by their answers; None when it is nothing."""
@@ -105,13 +112,16 @@ class Questions(Struct):
 
     outlook: Outlook | None
     requests: list[Request]
-    ids: list[str]
-    digests: list[bytes]
+    about: About
 
     def calls(self) -> list[Call]:
         # The head first: should another process commit in between, the standing is
         # newer than the head, and the commit finds the outlook wrong.
-        calls = [log.HEAD, store.ask_standing(self.ids)]
-        if self.digests:
-            calls.append(log.ask_known(self.digests))
-        return calls
+        return [log.HEAD, *self.about.calls()]
+
+    def teach(self, outlook: Outlook, answers: Sequence[PGresult]) -> None:
+        """Takes the answers over into an outlook."""
+        found = self.about.found(answers[1:])
+        outlook.learn_standing(self.about.ids, found.standing)
+        outlook.learn_known(self.about.digests, found.known)
+        outlook.learn_levels(found.levels)

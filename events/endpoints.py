@@ -5,15 +5,19 @@ function that returns a Write has checked everything that needs no database.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from events import batch, envelope
+from events import batch, envelope, permits
+from events.batch import Faults
 from events.commands import Append, Outcome, Stored
 from events.envelope import Event
 from flux_project.errors import FluxError
 from flux_project.reply import Reply, Write, encode, ok, refusal
-from namespaces import config, names
+from namespaces import config, levels, names
+from namespaces.grants import Grant
 
 # What an event takes beside its text: 9 MB of the smallest ones take 75.
 EVENT_BYTES = 500
@@ -22,38 +26,72 @@ RESULTS_AT_ONCE = 2_000
 _RESERVED = names.ReservedNamespace()
 
 
-def publish(body: bytes) -> Reply | Write:
-    """`POST /api/events`: one event. Answers the refusal of a malformed one at once."""
+def publish(body: bytes, grant: Grant | None = None) -> Reply | Write:
+    """`POST /api/events`: one event. Answers the refusal of a malformed one at once.
+
+    grant: the token's it came with; None in open mode.
+    """
     try:
         event = envelope.parse(body)
-        names.refuse_reserved(event.namespace)
+        refused = _refusal(event, grant)
     except FluxError as error:
-        return refusal(error)
-    return Write([Append(event)], len(body), _published)
+        refused = error
+    if refused is not None:
+        return limited(refusal(refused), grant)
+    render = _published if grant is None else partial(_published, grant=grant)
+    return Write([Append(event, grant)], len(body), render)
 
 
-def _published(outcomes: Sequence[Outcome]) -> Reply:
+def limited(reply: Reply, grant: Grant | None) -> Reply:
+    """An answer to a write that says what its namespace may still write (§1)."""
+    if grant is None:
+        return reply
+    return replace(reply, headers=(*reply.headers, *levels.headers(grant.namespace)))
+
+
+def _refusal(event: Event, grant: Grant | None) -> FluxError | None:
+    """Why an event may not be written by whom it came from; None: it may."""
+    if grant is None:
+        is_reserved = event.namespace == names.RESERVED_NAMESPACE
+        return _RESERVED if is_reserved else None
+    id_, starts = event.entity_id, grant.publishes
+    if (
+        starts is not None
+        and id_.startswith(starts)
+        and not event.is_tombstone
+        and len(id_) > len(event.namespace) + 1  # `name/` alone has no rest
+    ):
+        return None  # the usual one
+    try:
+        names.require_namespace(id_, field="payload.entity_id")
+    except FluxError as error:
+        return error
+    return permits.refusal(Append(event), grant)
+
+
+def _published(outcomes: Sequence[Outcome], grant: Grant | None = None) -> Reply:
     outcome = outcomes[0]
     if isinstance(outcome, FluxError):
-        return refusal(outcome)
+        return limited(refusal(outcome), grant)
     if not isinstance(outcome, Stored):
         message = f"no event has the outcome {outcome!r}"
         raise TypeError(message)
     kind = _PlacedDuplicate if outcome.is_duplicate else _Placed
-    return ok(kind(outcome.event_id, outcome.stream, outcome.seq))
+    reply = ok(kind(outcome.event_id, outcome.stream, outcome.seq))
+    return limited(reply, grant)
 
 
-def publish_batch(body: bytes) -> Reply | Write:
+def publish_batch(body: bytes, grant: Grant | None = None) -> Reply | Write:
     """`POST /api/events/batch`: many events; a bad one fails alone."""
     try:
-        items = read_batch(body)
+        items = read_batch(body, grant)
     except FluxError as error:
-        return refusal(error)
+        return limited(refusal(error), grant)
 
     def render(outcomes: Sequence[Outcome]) -> Reply:
-        return _batch_reply(_placed(items, outcomes))
+        return limited(_batch_reply(_placed(items, outcomes)), grant)
 
-    commands = appends(items)
+    commands = appends(items, grant)
     if not commands:
         return render(())
     return Write(commands, held_bytes(len(body), commands), render)
@@ -64,18 +102,23 @@ def held_bytes(text: int, commands: Sequence[Append]) -> int:
     return text + EVENT_BYTES * len(commands)
 
 
-def read_batch(body: bytes) -> list[Event | FluxError]:
+def read_batch(body: bytes, grant: Grant | None = None) -> list[Event | FluxError]:
     """The events of a batch, or the error that each gets.
 
     Raises Invalid or TooLarge for all of it.
     """
     most = batch.most_items(config.current().body_size_limit_batch_bytes)
-    return [_allowed(item) for item in envelope.parse_batch(body, most=most)]
+    faults = Faults()
+    return [
+        _allowed(item, grant, faults) for item in envelope.parse_batch(body, most=most)
+    ]
 
 
-def appends(items: Sequence[Event | FluxError]) -> list[Append]:
+def appends(
+    items: Sequence[Event | FluxError], grant: Grant | None = None
+) -> list[Append]:
     """What the committer is asked for."""
-    return [Append(item) for item in items if isinstance(item, Event)]
+    return [Append(item, grant) for item in items if isinstance(item, Event)]
 
 
 def results(items: Sequence[Event | FluxError], outcomes: Sequence[Outcome]) -> bytes:
@@ -90,10 +133,13 @@ def _placed(
     return [next(stored) if isinstance(item, Event) else item for item in items]
 
 
-def _allowed(item: Event | FluxError) -> Event | FluxError:
-    if isinstance(item, Event) and item.namespace == names.RESERVED_NAMESPACE:
-        return _RESERVED
-    return item
+def _allowed(
+    item: Event | FluxError, grant: Grant | None, faults: Faults
+) -> Event | FluxError:
+    if not isinstance(item, Event):
+        return item
+    refused = _refusal(item, grant)
+    return item if refused is None else faults.bare(refused)
 
 
 class _Placed(Struct, gc=False):

@@ -4,12 +4,13 @@ Invariant: a command sees the effect of those before it in the group, and a refu
 leaves no trace here (no seq, no claimed id, no change).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from psycopg import Connection
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
-from events import envelope, log
+from events import envelope, log, recheck
 from events.commands import (
     Append,
     Command,
@@ -21,8 +22,12 @@ from events.commands import (
 )
 from events.envelope import Event
 from events.log import Head
-from flux_project.errors import Invalid, TooLarge
+from flux_project.errors import FluxError, Invalid, TooLarge
 from flux_project.pipeline import Call
+from namespaces import limits
+from namespaces.bucket import Level
+from namespaces.grants import Grant
+from namespaces.ledger import Ledger
 from state import store
 from state.merge import Change
 from state.selection import Selection
@@ -53,6 +58,7 @@ class Group:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.outcomes: list[Outcome] = []
+        self._tokens: list[str | None] = []
         self._changes: dict[str, Change] = {}
         self._touched: dict[str, int] = {}
 
@@ -62,24 +68,38 @@ class Group:
         *,
         known: dict[bytes, tuple[int, str] | None],
         standing: dict[str, tuple[int, int]],
+        ledger: Ledger,
     ) -> None:
         """Takes what was read, as `log` and `store` give it; adds to what is known."""
         self.first_seq = head.seq + 1
+        self.ledger = ledger
+        self._registry_version = head.registry_version
         self._known = known
         self._standing = standing
 
     def decide(self, connection: Connection[TupleRow], command: Command) -> Outcome:
-        """What becomes of a command; its events and changes join the group."""
-        if isinstance(command, Append):
-            outcome = self._append(connection, command.event)
-        elif isinstance(command, Delete):
-            outcome = self._delete(command.entity_id)
-        else:
-            outcome = self._delete_matching(connection, command)
+        """What becomes of a command; its events and changes join the group.
+
+        The registry is as new as the head that the group began with, or newer.
+        """
+        grant = command.grant
+        outcome: Outcome | None = None
+        if grant is not None:
+            outcome = recheck.refusal(command, grant)
+        if outcome is None:
+            outcome = self._decide(connection, command)
         self.outcomes.append(outcome)
         return outcome
 
-    def _append(self, connection: Connection[TupleRow], event: Event) -> Outcome:
+    def _decide(self, connection: Connection[TupleRow], command: Command) -> Outcome:
+        if isinstance(command, Append):
+            return self._append(connection, command)
+        if isinstance(command, Delete):
+            return self._delete(command)
+        return self._delete_matching(connection, command)
+
+    def _append(self, connection: Connection[TupleRow], command: Append) -> Outcome:
+        event = command.event
         digest = event.digest
         stored = self._known.get(digest) if digest is not None else None
         if stored is not None:
@@ -88,11 +108,18 @@ class Group:
         change = self._change(event.entity_id, event.namespace)
         if not event.is_tombstone and not self._fits(connection, change, event):
             return EntityTooLarge()
-        return self._take(change, event)
+        return self._overdrawn(command.grant) or self._take(
+            change, event, command.grant
+        )
 
-    def _take(self, change: Change, event: Event) -> Stored:
+    def _overdrawn(self, grant: Grant | None, events: int = 1) -> FluxError | None:
+        """Spends for so many events of a token's namespace, or says why it may not."""
+        return None if grant is None else self.ledger.take(grant.namespace, events)
+
+    def _take(self, change: Change, event: Event, grant: Grant | None) -> Stored:
         seq = self.first_seq + len(self.events)
         self.events.append(event)
+        self._tokens.append(None if grant is None else grant.token_id)
         if event.digest is not None:
             self._known[event.digest] = (seq, event.stream)
         before = change.exists
@@ -132,18 +159,24 @@ class Group:
         """The same for a whole request, when nothing of the database is needed for it.
 
         That is so for events of entities whose standing is here and whose limits are
-        far, with ids of ours, or of clients when it is here whether they are known.
-        None, and nothing changed, when one of the commands needs more.
+        far, with ids of ours, or of clients when it is here whether they are known, by
+        tokens that hold and whose namespaces' buckets are here. None, and nothing
+        changed, when one of the commands needs more.
         """
-        events: list[Event] = []
+        appends: list[Append] = []
         bounds: dict[str, int] = {}
+        checked: Grant | None = None
         for command in commands:
             if not isinstance(command, Append):
                 return None
-            event = command.event
-            events.append(event)
+            event, grant = command.event, command.grant
+            appends.append(command)
             if event.digest is not None and event.digest not in self._known:
                 return None
+            if grant is not checked:
+                if grant is not None and not self._holds(grant):
+                    return None
+                checked = grant
             id_ = event.entity_id
             bound = bounds.get(id_, -1)
             if bound < 0:
@@ -151,18 +184,28 @@ class Group:
             bounds[id_] = bound + event.size
             if bound < 0 or bound + event.size > _SURELY_FITS_BYTES:
                 return None
-        outcomes = [self._append_plain(event) for event in events]
+        outcomes = [self._append_plain(command) for command in appends]
         self.outcomes += outcomes
         return outcomes
 
-    def _append_plain(self, event: Event) -> Outcome:
+    def _holds(self, grant: Grant) -> bool:
+        """Whether a token is known to hold at the head, and what it may still write."""
+        holds = recheck.holds(grant, version=self._registry_version)
+        return holds and self.ledger.knows(grant.namespace)
+
+    def _append_plain(self, command: Append) -> Outcome:
+        event, grant = command.event, command.grant
         if event.digest is not None:
             stored = self._known.get(event.digest)
             if stored is not None:
                 return Stored(event.event_id, stored[1], stored[0], is_duplicate=True)
+        if grant is not None:
+            refused = self.ledger.take(grant.namespace, 1)
+            if refused is not None:
+                return refused
         change = self._change(event.entity_id, event.namespace)
         change.size_bound += event.size
-        return self._take(change, event)
+        return self._take(change, event, grant)
 
     def _size_bound(self, entity_id: str) -> int:
         """So many bytes an entity has at most; -1 when that is not known."""
@@ -177,10 +220,14 @@ class Group:
         for id_, change in self._changes.items():
             yield id_, (change.version, change.size_bound) if change.exists else (0, 0)
 
-    def _delete(self, entity_id: str) -> Outcome:
-        event = envelope.tombstone(entity_id)
-        change = self._change(entity_id, event.namespace)
-        return self._take(change, event) if change.exists else EntityNotFound()
+    def _delete(self, command: Delete) -> Outcome:
+        event = envelope.tombstone(command.entity_id)
+        change = self._change(command.entity_id, event.namespace)
+        if not change.exists:
+            return EntityNotFound()
+        return self._overdrawn(command.grant) or self._take(
+            change, event, command.grant
+        )
 
     def _delete_matching(
         self, connection: Connection[TupleRow], command: DeleteMatching
@@ -197,9 +244,13 @@ class Group:
                 " request deletes; nothing was deleted. Narrow it down."
             )
             return TooManyMatches(message)
+        refused = self._overdrawn(command.grant, len(matches)) if matches else None
+        if refused is not None:
+            return refused
         for entity_id in matches:
             event = envelope.tombstone(entity_id)
-            self._take(self._change(entity_id, event.namespace), event)
+            change = self._change(entity_id, event.namespace)
+            self._take(change, event, command.grant)
         return Deleted(len(matches), tuple(missing))
 
     def _split(self, ids: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -225,11 +276,16 @@ class Group:
                 found[id_] = None
         return sorted(found)
 
-    def writes(self) -> list[Call]:
-        """What writes the group: its events, their effect, and the counters."""
+    def writes(self, *, is_guess: bool = False) -> list[Call]:
+        """What writes the group: its events, their effect, the counters, and last of
+        all, if it spends anything, what it spends.
+
+        is_guess: it was decided before the lock was held, by another clock than the
+        database's.
+        """
         if not self.events:
             return []
-        calls = log.append(self.events, first_seq=self.first_seq)
+        calls = log.append(self.events, self._tokens, first_seq=self.first_seq)
         # An entity that the group made and deleted again was never there.
         changes = [
             change
@@ -239,4 +295,9 @@ class Group:
         calls += store.apply(changes, self.first_seq)
         if self._touched:
             calls.append(store.count(self._touched, self.first_seq))
-        return calls
+        spending = self.ledger.call(is_checked=is_guess)
+        return calls if spending is None else [*calls, spending]
+
+    def spent(self, answers: Sequence[PGresult]) -> Mapping[str, Level]:
+        """What its namespaces have spent, by the answers to `writes` when it spends."""
+        return limits.spent(answers[-1]) if self.ledger.spends else {}

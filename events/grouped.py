@@ -17,7 +17,7 @@ import psycopg
 import structlog
 from psycopg.pq.abc import PGresult
 
-from events import announce, ingest, log
+from events import announce, ingest, log, overdrawn
 from events.commands import Command, Outcome, stored
 from events.draft import Answer, Draft, Questions, Request
 from events.group import Group
@@ -27,6 +27,7 @@ from flux_project.database import BY_KEY, DatabaseUnavailable, Session
 from flux_project.errors import FluxError
 from flux_project.gather import Bounds, Gatherer, Overloaded
 from flux_project.looped import LoopConnection, Refused
+from namespaces import limits
 from state import store
 
 # A request with more commands would hold up the loop for milliseconds.
@@ -58,7 +59,7 @@ class GroupedCommits:
         self._line = LoopConnection(
             loop,
             name=ingest.COMMITTER,
-            statements=[*log.STATEMENTS, *store.STATEMENTS],
+            statements=[*log.STATEMENTS, *store.STATEMENTS, *limits.STATEMENTS],
             answer_seconds=pipeline.ANSWER_SECONDS,
         )
         self._outlook: Outlook | None = None
@@ -77,6 +78,10 @@ class GroupedCommits:
 
         Raises Overloaded or ShuttingDown, and then `answer` is never called.
         """
+        refused = overdrawn.outcomes(commands)
+        if refused is not None:
+            self._loop.call_soon(answer, refused)
+            return
         is_large = len(commands) > MOST_COMMANDS or size > self._bounds.group_bytes
         if is_large or self._loop.time() < self._careful_until:
             self._committer.submit(
@@ -170,11 +175,11 @@ class GroupedCommits:
             self._waiting_bytes -= request.size
             asking.append(request)
             commands += request.commands
-        ids, digests = ingest.mentioned(commands)
+        about = ingest.mentioned(commands)
         outlook = self._outlook
         if outlook is not None:
-            outlook.forget(ids)
-        return Questions(outlook, asking, ids, digests)
+            outlook.forget(about.ids)
+        return Questions(outlook, asking, about)
 
     def _told(self, questions: Questions, outcome: looped.Outcome) -> None:
         """Decides the requests that asked, from what the database answered."""
@@ -195,9 +200,7 @@ class GroupedCommits:
             if outlook is None:
                 self._outlook = outlook = Outlook(log.head(answers[0]))
                 self._draft = Draft(outlook)
-            outlook.learn_standing(questions.ids, store.standing(answers[1]))
-            if questions.digests:
-                outlook.learn_known(questions.digests, log.known(answers[2]))
+            questions.teach(outlook, answers)
         except Exception:
             # Whatever this is no log of Flux: the committer says so.
             logger.exception("not_learnt")
@@ -223,6 +226,7 @@ class GroupedCommits:
         if isinstance(outcome, list):
             # The next one first: PostgreSQL works while these are answered.
             try:
+                draft.settle(outcome)
                 self._begin()
             finally:
                 seconds = self._loop.time() - draft.sent_at

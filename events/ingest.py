@@ -12,7 +12,9 @@ import msgspec
 import psycopg
 import structlog
 from django.db import connections
+from msgspec import Struct
 from psycopg import Connection
+from psycopg.pq.abc import PGresult
 from psycopg.rows import TupleRow
 
 from events import announce, log
@@ -22,6 +24,10 @@ from events.group import Group
 from flux_project import pipeline
 from flux_project.database import DatabaseUnavailable, Session, ThreadSessions
 from flux_project.errors import FluxError, Invalid, Unavailable
+from namespaces import levels, limits
+from namespaces.bucket import Level
+from namespaces.ledger import Ledger
+from namespaces.registry import registry
 from state import store
 
 LOOK_UP_SECONDS = 5
@@ -30,6 +36,9 @@ END_MS = 1_000
 COMMITTER = "flux committer"
 # What PostgreSQL blames on a value: data exceptions, integrity, program limits.
 POISON = {"22", "23", "54"}
+
+# What follows a group's own calls.
+_BEHIND = (log.NOTIFY, pipeline.COMMIT)
 
 Also = Callable[[Connection[TupleRow]], None]
 
@@ -109,6 +118,7 @@ def _attempt(
     elif group.events:
         answers = pipeline.run(connection, [*_writes(group), pipeline.COMMIT])
         at = log.recorded_at(answers[0])
+        group.spent(answers[: -len(_BEHIND)])
         announce.tell_all(Committed(group.first_seq, at, group.events))
     else:
         pipeline.run(connection, [pipeline.ROLLBACK])
@@ -123,23 +133,69 @@ def _read(
     before: Sequence[pipeline.Call] = (),
 ) -> None:
     """Reads all that the group is about; the lock is held, or `before` takes it."""
-    ids, digests = mentioned(commands)
-    calls = [*before, log.HEAD, store.ask_standing(ids)]
-    if digests:
-        calls.append(log.ask_known(digests))
+    about = mentioned(commands)
+    calls = [*before, log.HEAD, *about.calls()]
     answers = pipeline.run(connection, calls)[len(before) :]
+    head = log.head(answers[0])
+    if about.namespaces and head.registry_version != registry.version:
+        registry.refresh(connection)
+    found = about.found(answers[1:])
+    levels.learn(found.levels)
     group.start(
-        log.head(answers[0]),
-        known=dict(log.known(answers[2])) if digests else {},
-        standing=store.standing(answers[1]),
+        head,
+        known=dict(found.known),
+        standing=found.standing,
+        ledger=Ledger(found.levels, limit=levels.limit()),
     )
 
 
-def mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
-    """The entities, and the digests of client-given ids, that commands are about."""
+class Found(Struct, frozen=True):
+    """What the database said of what commands are about.
+
+    standing: (version, size) by entity id; known: (seq, stream) by digest of a
+    client-given id; levels: what namespaces have spent.
+    """
+
+    standing: dict[str, tuple[int, int]]
+    known: dict[bytes, tuple[int, str]]
+    levels: dict[str, Level]
+
+
+class About(Struct, frozen=True):
+    """What commands are about: entities, digests of client-given ids, and the
+    namespaces of their tokens."""
+
+    ids: list[str]
+    digests: list[bytes]
+    namespaces: list[str]
+
+    def calls(self) -> list[pipeline.Call]:
+        """Asks for all of it; `found` reads the answers."""
+        calls = [store.ask_standing(self.ids)]
+        if self.digests:
+            calls.append(log.ask_known(self.digests))
+        if self.namespaces:
+            calls.append(limits.ask(self.namespaces))
+        return calls
+
+    def found(self, answers: Sequence[PGresult]) -> Found:
+        return Found(
+            standing=store.standing(answers[0]),
+            known=log.known(answers[1]) if self.digests else {},
+            levels=(
+                limits.read(answers[-1], self.namespaces) if self.namespaces else {}
+            ),
+        )
+
+
+def mentioned(commands: Iterable[Command]) -> About:
+    """What commands are about."""
     ids: dict[str, None] = {}
     digests: list[bytes] = []
+    namespaces: dict[str, None] = {}
     for command in commands:
+        if command.grant is not None:
+            namespaces[command.grant.namespace] = None
         if isinstance(command, Append):
             ids[command.event.entity_id] = None
             if command.event.digest:
@@ -148,7 +204,7 @@ def mentioned(commands: Iterable[Command]) -> tuple[list[str], list[bytes]]:
             ids[command.entity_id] = None
         else:
             ids.update(dict.fromkeys(command.selection.ids or ()))
-    return list(ids), digests
+    return About(list(ids), digests, list(namespaces))
 
 
 def _commit_around_poison(
@@ -200,7 +256,7 @@ def _store_now(
 
 def _writes(group: Group) -> list[pipeline.Call]:
     """What writes a group, and wakes the feeds of all processes when it commits."""
-    return [*group.writes(), log.NOTIFY] if group.events else []
+    return [*group.writes(), *_BEHIND[:-1]] if group.events else []
 
 
 def look_up(

@@ -89,11 +89,13 @@ def known(answer: PGresult) -> dict[bytes, tuple[int, str]]:
     return {digest: (seq, stream) for digest, seq, stream in found}
 
 
-def append(events: Sequence[Event], *, first_seq: int) -> list[Call]:
+def append(
+    events: Sequence[Event], tokens: Sequence[str | None], *, first_seq: int
+) -> list[Call]:
     """What writes `events` at first_seq, first_seq + 1, …, for who holds the lock.
 
-    They are recorded at one time: the database's now, or the last event's if that is
-    later.
+    tokens: the ids of those that wrote them; None where none was needed. All are
+    recorded at one time: the database's now, or the last event's if that is later.
     """
     calls: list[Call] = []
     for start in range(0, len(events), EVENTS_PER_STATEMENT):
@@ -110,6 +112,7 @@ def append(events: Sequence[Event], *, first_seq: int) -> list[Call]:
             names([event.entity_id for event in part]),
             bigints([event.occurred_at for event in part]),
             texts([event.payload for event in part]),
+            names(tokens[start : start + EVENTS_PER_STATEMENT]),
         )
         calls.append((_APPEND, parameters))
     return calls + _remember(enumerate(events, first_seq))

@@ -12,6 +12,9 @@ import msgspec
 
 from events.group import Group
 from events.log import Head
+from namespaces import levels
+from namespaces.bucket import Level
+from namespaces.ledger import Ledger
 
 # Entities and client-given ids that are kept; beyond, all are forgotten and asked anew.
 MOST_KNOWN = 20_000
@@ -24,6 +27,7 @@ class Outlook:
     is_unique: no other log can end like this one. (An id that a client gave may have
     been stored by another process in the very same place.)
     known: (seq, stream) by digest of a client-given id; None when the log has it not.
+    levels: what namespaces had spent of their limit at their last commit.
     """
 
     def __init__(self, head: Head) -> None:
@@ -31,11 +35,19 @@ class Outlook:
         self.is_unique = True
         self.standing: dict[str, tuple[int, int]] = {}
         self.known: dict[bytes, tuple[int, str] | None] = {}
+        self.levels: dict[str, Level] = {}
+        # Events on their way to the log that the levels know nothing of, by namespace.
+        self._under_way: dict[str, int] = {}
 
     def group(self) -> Group:
         """An empty group that follows the head."""
         group = Group()
-        group.start(self.head, known=self.known, standing=self.standing)
+        group.start(
+            self.head,
+            known=self.known,
+            standing=self.standing,
+            ledger=Ledger(self.levels, limit=levels.limit(), under_way=self._under_way),
+        )
         return group
 
     def forget(self, ids: Iterable[str]) -> None:
@@ -48,6 +60,8 @@ class Outlook:
             self.standing.clear()
         if len(self.known) > MOST_KNOWN:
             self.known.clear()
+        if len(self.levels) > MOST_KNOWN:
+            self.levels.clear()
         for id_ in ids:
             self.standing.pop(id_, None)
 
@@ -70,6 +84,22 @@ class Outlook:
             self.known.setdefault(digest, None)
         self.known.update(found)
 
+    def learn_levels(self, found: Mapping[str, Level]) -> None:
+        """The same of what namespaces have spent; what a commit said since is newer."""
+        for namespace, level in found.items():
+            if namespace not in self._under_way:
+                self.levels.setdefault(namespace, level)
+
+    def settle(self, group: Group, levels: Mapping[str, Level]) -> None:
+        """A group that was on its way is in the log: so much is spent now."""
+        for namespace, events in group.ledger.spends.items():
+            left = self._under_way[namespace] - events
+            if left:
+                self._under_way[namespace] = left
+            else:
+                del self._under_way[namespace]
+        self.levels.update(levels)
+
     def follow(self, group: Group) -> None:
         """Moves on behind a group, as if it were written."""
         if group.events:
@@ -80,3 +110,5 @@ class Outlook:
             )
             self.is_unique = last.digest is None
         self.standing.update(group.effect())
+        for namespace, events in group.ledger.spends.items():
+            self._under_way[namespace] = self._under_way.get(namespace, 0) + events

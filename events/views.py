@@ -13,15 +13,18 @@ from flux_project import api, openapi, pool, streams
 class EventViewSet(api.Endpoint):
     """The log: appended to here, read from here, never changed."""
 
+    writes = frozenset({"create", "batch"})
+
     @extend_schema(**openapi.PUBLISH)
     def create(self, request: Request) -> HttpResponse:
         """Publish one event."""
-        return api.answer(endpoints.publish(api.body(request)))
+        return api.answer(endpoints.publish(api.body(request), self.grant))
 
     @extend_schema(**openapi.PUBLISH_BATCH)
     def batch(self, request: Request) -> HttpResponse:
         """Publish many events; a bad one fails alone, the others commit together."""
-        return api.answer(endpoints.publish_batch(api.body(request)))
+        body = api.body(request)
+        return api.answer(endpoints.publish_batch(body, self.grant))
 
     @extend_schema(**openapi.HISTORY)
     def list(self, request: Request, *args: Any) -> HttpResponse:

@@ -5,8 +5,9 @@ whoever raises it: Flux, DRF, Django or a bug.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -29,6 +30,8 @@ from flux_project.errors import (
     NotFound,
 )
 from flux_project.reply import Read, Reply, Write, refusal
+from namespaces import authentication
+from namespaces.grants import Grant
 from state import reader
 
 
@@ -65,10 +68,17 @@ class Endpoint(ViewSet):
     """The base of Flux's viewsets: its handlers return what `answer` makes."""
 
     content_negotiation_class = AnyContent
+    # The actions that need a namespace's token in auth mode.
+    writes: ClassVar[frozenset[str]] = frozenset()
+    # Its grant; None in open mode.
+    grant: Grant | None = None
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        # A method that is not taken goes before what is wrong with the body (§0).
+        # A method that is not taken goes before a missing token, and that before what
+        # is wrong with the body (§0).
+        if settings.FLUX_AUTH_ENABLED and self.action in self.writes:
+            self.grant = _grant(request)
         error = _scope(request).get("flux.body_error") if self.action else None
         if error is not None:
             raise error
@@ -77,6 +87,22 @@ class Endpoint(ViewSet):
         self, request: Request, *args: object, **kwargs: object
     ) -> HttpResponse:
         return respond(Reply(204, b"", (("Allow", ", ".join(self.allowed_methods)),)))
+
+
+def address(request: Request) -> str:
+    """Where a request comes from."""
+    return str(request.META.get("REMOTE_ADDR") or "")
+
+
+def _grant(request: Request) -> Grant:
+    """Whose token it has; the gate has looked, where there is a body to be read."""
+    found = _scope(request).get("flux.grant")
+    if isinstance(found, FluxError):
+        raise found
+    if found is not None:
+        return cast(Grant, found)
+    header = request.headers.get("Authorization")
+    return authentication.authenticate(header, address=address(request))
 
 
 def _scope(request: Request) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+LEAST_BACK_OFF_SECONDS = 0.1
 MAX_BACK_OFF_SECONDS = 10.0
 
 logger = structlog.get_logger(__name__)
@@ -21,7 +22,7 @@ class Repeater:
         self.name = name
         self.seconds = seconds
         self.failures = 0
-        self._work = work
+        self.round = work
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -35,7 +36,7 @@ class Repeater:
     def _run(self) -> None:
         while not self._stopped.wait(self._pause()):
             try:
-                self._work()
+                self.round()
             except Exception as error:  # noqa: BLE001  the loop must outlive any fault
                 self.failures += 1
                 logger.warning(
@@ -48,4 +49,7 @@ class Repeater:
                 self.failures = 0
 
     def _pause(self) -> float:
-        return min(self.seconds * 2.0 ** min(self.failures, 10), MAX_BACK_OFF_SECONDS)
+        if not self.failures:
+            return self.seconds
+        least = max(self.seconds, LEAST_BACK_OFF_SECONDS)
+        return min(least * 2.0 ** min(self.failures, 10), MAX_BACK_OFF_SECONDS)

@@ -16,6 +16,8 @@ OTHER_BODY_BYTES = 10 << 20
 
 SINGLE_PATH = "/api/events"
 BATCH_PATHS = frozenset({"/api/events/batch", "/api/state/entities/delete"})
+# Where a body needs a namespace's token in auth mode.
+WRITE_PATHS = BATCH_PATHS | {SINGLE_PATH}
 
 
 class BodyTimeout(FluxError):

@@ -17,6 +17,8 @@ from flux_project import bodies
 from flux_project.errors import FluxError, Invalid
 from flux_project.origins import Policy
 from flux_project.reply import Reply, refusal
+from namespaces import authentication
+from namespaces.grants import Grant
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -102,6 +104,7 @@ class Gate:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
         try:
+            await _authenticate(scope)
             scope["flux.body"], size = await _read(scope, receive)
         except FluxError as error:
             # Where routes and methods go first (contract §0), Django decides which of
@@ -167,6 +170,31 @@ def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
+
+
+async def _authenticate(scope: Scope) -> None:
+    """Whose body this is, before any of it is read: in auth mode nobody else's large
+    one is. Django decides whether the token or the route is answered first (§0)."""
+    needs_token = scope["method"] == "POST" and scope["path"] in bodies.WRITE_PATHS
+    if not (needs_token and settings.FLUX_AUTH_ENABLED):
+        return
+    header = _header(scope["headers"], b"authorization")
+    found: Grant | FluxError | None = authentication.known(header)
+    if found is None:
+        try:
+            # A look at the database, or a refusal.
+            found = await asyncio.to_thread(
+                authentication.authenticate, header, address=address(scope)
+            )
+        except FluxError as error:
+            scope["flux.grant"] = error
+            raise
+    scope["flux.grant"] = found
+
+
+def address(scope: Scope) -> str:
+    """Where a connection comes from; "" for one of the file system."""
+    return str((scope.get("client") or ("",))[0])
 
 
 async def _read(scope: Scope, receive: Receive) -> tuple[bytes, int]:

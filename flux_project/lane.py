@@ -11,8 +11,11 @@ lane answers, Django would answer too.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
 
 from events import committer
 from events import endpoints as event_endpoints
@@ -29,7 +32,8 @@ from flux_project.lane_cycle import (
 )
 from flux_project.reply import Read, Reply
 from flux_project.wire import PatientProtocol
-from namespaces import config
+from namespaces import authentication, config
+from namespaces.grants import Grant
 from state import endpoints as state_endpoints
 from state.grouped import GroupedReads
 
@@ -51,6 +55,7 @@ class LaneProtocol(PatientProtocol):
 
     reads: ClassVar[dict[asyncio.AbstractEventLoop, GroupedReads]] = {}
     known_hosts: ClassVar[dict[bytes, bool]] = {}
+    needs_tokens: ClassVar[bool] = settings.FLUX_AUTH_ENABLED
 
     def on_headers_complete(self) -> None:
         cycle = self._enter()
@@ -74,7 +79,12 @@ class LaneProtocol(PatientProtocol):
         method, url = self.parser.get_method(), self.url
         keep_alive = self.parser.should_keep_alive()
         if method == b"POST":
-            cycle = _publishing((url, headers), keep_alive=keep_alive)
+            grant = None
+            if self.needs_tokens:
+                grant = _grant(headers.get(b"authorization"))
+                if grant is None:
+                    return None  # the full stack asks the database, or refuses
+            cycle = _publishing((url, headers), grant, keep_alive=keep_alive)
             announced = int(headers.get(b"content-length", b"0"))
             # The full stack refuses what says that it is too large, before reading it.
             return None if cycle is None or announced > cycle.limit else cycle
@@ -239,17 +249,30 @@ def _plain(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
     return found if is_usual else None
 
 
-def _publishing(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:
+def _grant(authorization: bytes | None) -> Grant | None:
+    """Of a token that this process knows."""
+    if authorization is None:
+        return None
+    return authentication.known(authorization.decode("latin-1"))
+
+
+def _publishing(
+    asked: Asked, grant: Grant | None, *, keep_alive: bool
+) -> LaneCycle | None:
     url, _ = asked
+    cycle: type[LaneCycle]
     if url == b"/api/events":
+        cycle, serve = PublishCycle, event_endpoints.publish
         limit = config.current().body_size_limit_single_bytes
-        serve = event_endpoints.publish
-        return PublishCycle(asked, serve, limit=limit, keep_alive=keep_alive)
-    if url == b"/api/events/batch":
+    elif url == b"/api/events/batch":
+        cycle, serve = BatchCycle, event_endpoints.publish_batch
         limit = config.current().body_size_limit_batch_bytes
-        serve = event_endpoints.publish_batch
-        return BatchCycle(asked, serve, limit=limit, keep_alive=keep_alive)
-    return None
+    else:
+        return None
+    served: Callable[[bytes], Result] = serve
+    if grant is not None:
+        served = partial(serve, grant=grant)
+    return cycle(asked, served, limit=limit, keep_alive=keep_alive)
 
 
 def _reading(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:

@@ -15,7 +15,7 @@ from events import committer
 from flux_project import metrics
 from flux_project.background import Repeater
 from flux_project.database import Session
-from namespaces import config
+from namespaces import registry
 from state import directory
 
 logger = structlog.get_logger(__name__)
@@ -29,7 +29,7 @@ def start() -> None:
     with _lock:
         if _repeaters:
             return
-        _repeaters.append(_loop("flux-config", config.POLL_SECONDS, config.refresh))
+        _repeaters.append(_first(Repeater("flux-registry", 0, registry.keep_up)))
         _repeaters.append(
             _loop("flux-directory", directory.ROUND_SECONDS, directory.refresh)
         )
@@ -60,8 +60,13 @@ def _loop(
             session.drop()
             raise
 
+    return _first(Repeater(name, seconds, round_))
+
+
+def _first(repeater: Repeater) -> Repeater:
+    """Its first round, before the server serves."""
     try:
-        round_()
+        repeater.round()
     except Exception as error:  # noqa: BLE001  the loop will try again
-        logger.warning("first_round_failed", loop=name, error=str(error))
-    return Repeater(name, seconds, round_)
+        logger.warning("first_round_failed", loop=repeater.name, error=str(error))
+    return repeater

@@ -7,8 +7,6 @@ comes from the secrets of the first start (`flux_project.credentials`).
 import secrets as random_secrets
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
-
 from flux_project import admin_theme, credentials, env, places, sentences
 
 sentences.install()
@@ -36,9 +34,7 @@ FLUX_METRICS_TOKEN = env.text("FLUX_METRICS_TOKEN")
 FLUX_ALLOWED_ORIGINS = env.origins("FLUX_ALLOWED_ORIGINS")
 FLUX_ALLOWED_HOSTS = env.hosts("FLUX_ALLOWED_HOSTS")
 FLUX_AUTH_ENABLED = env.boolean("FLUX_AUTH_ENABLED", default=False)
-if FLUX_AUTH_ENABLED:
-    message = "FLUX_AUTH_ENABLED=true is refused, because tenants do not exist yet."
-    raise ImproperlyConfigured(message)
+FLUX_OPEN_REGISTRATION = env.boolean("FLUX_OPEN_REGISTRATION", default=False)
 
 _secrets = credentials.load(FLUX_DATA_DIR)
 FLUX_ADMIN_TOKEN = (

@@ -8,8 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from connectors.views import ConnectorViewSet
 from events.views import EventViewSet
 from flux_project import views
-from namespaces.views import ConfigViewSet
-from state import consumers, pages, stream
+from namespaces.views import ConfigViewSet, NamespaceViewSet, TokenViewSet
+from state import consumers, pages, store, stream
 from state.consumers import LiveConsumer
 from state.views import EntityViewSet
 
@@ -39,6 +39,25 @@ urlpatterns = [
     path(
         "api/admin/config",
         ConfigViewSet.as_view({"get": "retrieve", "put": "update"}),
+    ),
+    path("api/namespaces", NamespaceViewSet.as_view({"post": "create"})),
+    path(
+        "api/namespaces/<name>",
+        NamespaceViewSet.as_view(
+            {"get": "retrieve", "delete": "destroy"}, entity_count=store.entity_count
+        ),
+    ),
+    path(
+        "api/namespaces/<name>/tokens",
+        TokenViewSet.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "api/namespaces/<name>/tokens/<token_id>",
+        TokenViewSet.as_view({"delete": "destroy"}),
+    ),
+    path(
+        "api/namespaces/<name>/tokens/<token_id>/rotate",
+        TokenViewSet.as_view({"post": "rotate"}),
     ),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path(

@@ -1,4 +1,4 @@
-"""Who may do what. One parser of bearer tokens, one compare, for every endpoint (§0).
+"""Bearer tokens: one parser and one compare for every endpoint (contract §0).
 
 Invariant: deny by default; secrets are compared in constant time and never logged.
 """
@@ -26,6 +26,18 @@ class AdminTokenRequired(Unauthenticated):
     code = "admin_token_required"
 
 
+class TokenRequired(Unauthenticated):
+    """This needs a namespace's token: the header Authorization: Bearer flux_…"""
+
+    code = "token_required"
+
+
+class UnusableToken(Unauthenticated):
+    """This token is not usable: it is unknown, revoked or expired."""
+
+    code = "invalid_token"
+
+
 def bearer(authorization: str | None) -> str | None:
     """The token of an Authorization header; None when there is no usable one.
 
@@ -39,16 +51,17 @@ def require_admin(authorization: str | None, *, admin_token: str) -> None:
     """Raises unless the header carries the server's admin token."""
     if not admin_token:
         raise AdminDisabled
-    if not _carries(authorization, admin_token):
+    if not carries(authorization, admin_token):
         raise AdminTokenRequired
 
 
 def require_metrics(authorization: str | None, *, token: str) -> None:
     """Raises unless the header carries the token of metrics; without one all may."""
-    if token and not _carries(authorization, token):
+    if token and not carries(authorization, token):
         raise MetricsTokenRequired
 
 
-def _carries(authorization: str | None, token: str) -> bool:
+def carries(authorization: str | None, token: str) -> bool:
+    """Whether the header has this very token."""
     given = bearer(authorization) or ""
     return hmac.compare_digest(given.encode(), token.encode())

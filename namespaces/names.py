@@ -14,6 +14,7 @@ MAX_ID_CHARACTERS = 512
 
 # Unicode's category Cc: C0, DEL and C1.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NAME = re.compile(r"[a-z0-9_-]{3,32}")
 
 
 class InvalidEntityId(Invalid):
@@ -61,3 +62,26 @@ def refuse_reserved(namespace: str) -> None:
     """Nobody publishes to the server's own namespace or deletes from it (§3)."""
     if namespace == RESERVED_NAMESPACE:
         raise ReservedNamespace
+
+
+class InvalidName(Invalid):
+    """A namespace's name has 3 to 32 characters of a-z, 0-9, _ and -."""
+
+    code = "invalid_name"
+
+
+def checked_name(name: object) -> str:
+    """A name that a namespace may be given (contract §6). Raises InvalidName."""
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise InvalidName(field="name")
+    if name in {RESERVED_NAMESPACE, DEFAULT_NAMESPACE}:
+        raise InvalidName(f"The name {name} is reserved.", field="name")
+    return name
+
+
+def require_namespace(id_: str, *, field: str) -> None:
+    """In auth mode an id has its namespace in it (§0). Raises InvalidEntityId."""
+    _, slash, rest = id_.partition("/")
+    if not slash or not rest:
+        message = f"{field} must be of the form namespace/rest."
+        raise InvalidEntityId(message, field=field)

@@ -1,4 +1,8 @@
-"""`/api/admin/config`: the runtime configuration (contract §7)."""
+"""`/api/admin/config`, `/api/namespaces` and their tokens (contract §§6, 7)."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -6,8 +10,20 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from flux_project import api, openapi, pool
-from flux_project.reply import ok
-from namespaces import access, config
+from flux_project.errors import NotFound
+from flux_project.reply import Reply, encode, ok
+from namespaces import audit, authentication, config, grants, requests, tenancy
+from namespaces.audit import Actor
+from namespaces.grants import Grant, Scope
+from namespaces.models import Token
+from namespaces.registry import registry
+
+
+class OpenMode(NotFound):
+    """This server is in open mode: it has no namespaces to register and no tokens.
+    FLUX_AUTH_ENABLED=true is the other mode."""
+
+    code = "open_mode"
 
 
 class ConfigViewSet(api.Endpoint):
@@ -16,10 +32,7 @@ class ConfigViewSet(api.Endpoint):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """A missing token is answered before what is wrong with the body (§0)."""
         if self.action == "update":
-            access.require_admin(
-                request.headers.get("Authorization"),
-                admin_token=settings.FLUX_ADMIN_TOKEN,
-            )
+            _require_admin(request)
         super().initial(request, *args, **kwargs)
 
     @extend_schema(**openapi.READ_CONFIG)
@@ -32,5 +45,144 @@ class ConfigViewSet(api.Endpoint):
     def update(self, request: Request) -> HttpResponse:
         """Change any part of the runtime config; in force everywhere within 1 s."""
         wanted = config.checked(api.body(request))
-        with pool.connection() as connection, connection.transaction():
-            return api.respond(ok(config.as_dict(config.change(connection, wanted))))
+        actor = audit.admin_token(api.address(request))
+        return api.respond(ok(config.as_dict(tenancy.change_config(wanted, actor))))
+
+
+class TenantEndpoint(api.Endpoint):
+    """What exists in auth mode alone."""
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        if self.action is not None:
+            if not settings.FLUX_AUTH_ENABLED:
+                raise OpenMode
+            self.admit(request, str(kwargs.get("name", "")))
+        super().initial(request, *args, **kwargs)
+
+    def admit(self, request: Request, name: str) -> None:
+        """Raises unless the request's token may come this far."""
+
+
+class NamespaceViewSet(TenantEndpoint):
+    """Namespaces: registered, read, deleted.
+
+    entity_count: how many entities a namespace has; the root of the application says.
+    """
+
+    entity_count: Callable[[Any, str], int] | None = None
+
+    def admit(self, request: Request, name: str) -> None:
+        is_open = settings.FLUX_OPEN_REGISTRATION and self.action == "create"
+        if self.action in {"create", "destroy"} and not is_open:
+            _require_admin(request)
+
+    @extend_schema(**openapi.REGISTER)
+    def create(self, request: Request) -> HttpResponse:
+        """Register a namespace; its token is shown this once."""
+        given = requests.decoded(api.body(request))
+        address = api.address(request)
+        is_admin = authentication.is_admin(request.headers.get("Authorization"))
+        made = tenancy.register(
+            given.get("name"),
+            audit.admin_token(address) if is_admin else audit.anyone(address),
+            is_open=not is_admin,
+        )
+        found = made.namespace
+        answer = {"namespaceId": found.id, "name": found.name, "token": made.text}
+        return api.respond(ok(answer))
+
+    @extend_schema(**openapi.READ_NAMESPACE)
+    def retrieve(self, request: Request, name: str) -> HttpResponse:
+        """Read what is public of a namespace."""
+        found = tenancy.find(name)
+        with pool.connection() as connection:
+            count = self.entity_count(connection, name) if self.entity_count else 0
+        answer = {
+            "namespaceId": found.id,
+            "name": found.name,
+            "createdAt": _time(found.created_at),
+            "entityCount": count,
+        }
+        return api.respond(ok(answer))
+
+    @extend_schema(**openapi.DELETE_NAMESPACE)
+    def destroy(self, request: Request, name: str) -> HttpResponse:
+        """Delete a namespace: its tokens end, its entities stay readable."""
+        tenancy.delete(name, audit.admin_token(api.address(request)))
+        return api.respond(Reply(204, b""))
+
+
+class TokenViewSet(TenantEndpoint):
+    """A namespace's tokens, for the operator and for who has the scope `tokens`."""
+
+    maker: Grant | None = None
+    actor: Actor
+
+    def admit(self, request: Request, name: str) -> None:
+        header = request.headers.get("Authorization")
+        address = api.address(request)
+        if authentication.is_admin(header):
+            self.actor = audit.admin_token(address)
+            return
+        maker = authentication.authenticate(header, address=address)
+        registry.check_confirmed()
+        own = maker.starts if maker.namespace == name else f"{name}/"
+        refused = grants.refusal(maker, Scope.TOKENS, own, is_kept=True)
+        if refused is not None:
+            raise refused
+        self.maker, self.actor = maker, audit.token(maker.token_id, address)
+
+    @extend_schema(**openapi.LIST_TOKENS)
+    def list(self, request: Request, name: str) -> HttpResponse:
+        """List a namespace's tokens, those that have ended included."""
+        found = [_described(token) for token in tenancy.token_list(name)]
+        return api.respond(ok({"tokens": found}))
+
+    @extend_schema(**openapi.MAKE_TOKEN)
+    def create(self, request: Request, name: str) -> HttpResponse:
+        """Make a token, which is shown this once."""
+        given = requests.decoded(api.body(request))
+        wanted = requests.token_wanted(given, namespace=name)
+        made = tenancy.make_token(name, wanted, self.actor, maker=self.maker)
+        answer = {**_described(made.token), "token": made.text}
+        return api.respond(Reply(201, encode(answer)))
+
+    @extend_schema(**openapi.ROTATE_TOKEN)
+    def rotate(self, request: Request, name: str, token_id: str) -> HttpResponse:
+        """Give a token a new secret; the old one works until the overlap ends."""
+        given = requests.decoded(api.body(request), may_be_empty=True)
+        wanted = requests.rotation(given)
+        made = tenancy.rotate(name, token_id, wanted, self.actor, maker=self.maker)
+        return api.respond(ok({**_described(made.token), "token": made.text}))
+
+    @extend_schema(**openapi.REVOKE_TOKEN)
+    def destroy(self, request: Request, name: str, token_id: str) -> HttpResponse:
+        """Revoke a token: it is refused everywhere within a second."""
+        tenancy.revoke(name, token_id, self.actor, maker=self.maker)
+        return api.respond(Reply(204, b""))
+
+
+def _require_admin(request: Request) -> None:
+    header = request.headers.get("Authorization")
+    authentication.require_admin(header, address=api.address(request))
+
+
+def _described(token: Token) -> dict[str, object]:
+    """A token as lists show it: all but its secret."""
+    return {
+        "id": token.id,
+        "label": token.label,
+        "scopes": token.scopes,
+        "prefix": token.prefix,
+        "createdAt": _time(token.created_at),
+        "expiresAt": _time(token.expires_at),
+        "lastUsedAt": _time(token.last_used_at),
+        "revokedAt": _time(token.revoked_at),
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC (§0)."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -16,11 +16,19 @@ from channels.exceptions import StopConsumer
 
 from flux_project import metrics, peers
 from flux_project.errors import FluxError, MethodNotAllowed
-from flux_project.gate import Receive, Scope, Send, refuse_socket, send_reply
+from flux_project.gate import (
+    Receive,
+    Scope,
+    Send,
+    address,
+    refuse_socket,
+    send_reply,
+)
 from flux_project.reply import refusal
 from flux_project.sockets import PING, Receiver, SocketProtocol
 from state import frames, messages, watch
 from state.batch import Batch
+from state.intake import Publisher
 from state.session import Session
 from state.wires import SHUTTING_DOWN, End, QueueWire, Wire, frames_sent
 
@@ -81,7 +89,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
         socket = self.scope.get("flux.socket")
         protocol = socket and socket()
         wire = self._wire(protocol)
-        self._session = Session(feed, wire)
+        self._session = Session(feed, wire, self._publisher())
         metrics.LISTENERS_WS.inc()
         self._session.listener.join(is_implicit=wanted is None)
         if isinstance(wire, SocketWire) and protocol is not None:
@@ -90,6 +98,11 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             self._session.listener.subscribe(
                 wanted.interest, since=wanted.since, snapshot=wanted.snapshot
             )
+
+    def _publisher(self) -> Publisher:
+        header = dict(self.scope["headers"]).get(b"authorization")
+        authorization = None if header is None else header.decode("latin-1")
+        return Publisher(authorization, address(self.scope))
 
     def _wire(self, protocol: SocketProtocol | None) -> Wire:
         if protocol is not None:

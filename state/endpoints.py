@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
-from events import exact
-from events.commands import Delete, Deleted, DeleteMatching, Outcome, Stored
+from events import exact, permits
+from events.commands import Command, Delete, Deleted, DeleteMatching, Outcome, Stored
+from events.endpoints import limited
 from flux_project.errors import FluxError, Invalid
 from flux_project.reply import Read, Reply, Write, ok, refusal
 from namespaces import names
+from namespaces.grants import Grant
 from state.reader import Found
 from state.selection import Selection
 
@@ -51,45 +53,60 @@ def _matches(if_none_match: str, etag: str) -> bool:
     return etag in tags or "*" in tags
 
 
-def delete_entity(entity_id: str) -> Reply | Write:
-    """`DELETE /api/state/entities/:id`: appends a tombstone."""
+def delete_entity(entity_id: str, grant: Grant | None = None) -> Reply | Write:
+    """`DELETE /api/state/entities/:id`: appends a tombstone.
+
+    grant: the token's it came with; None in open mode.
+    """
+    command = Delete(entity_id, grant)
     try:
         names.entity_id(entity_id)
+        if grant is not None:
+            names.require_namespace(entity_id, field="entity_id")
         names.refuse_reserved(names.namespace_of(entity_id))
+        _check(command, grant)
     except FluxError as error:
-        return refusal(error)
+        return limited(refusal(error), grant)
 
     def render(outcomes: Sequence[Outcome]) -> Reply:
         outcome = outcomes[0]
         if isinstance(outcome, Stored):
-            return ok({"entity_id": entity_id, "eventId": outcome.event_id})
-        return _refusal(outcome)
+            placed = {"entity_id": entity_id, "eventId": outcome.event_id}
+            return limited(ok(placed), grant)
+        return limited(_refusal(outcome), grant)
 
-    return Write([Delete(entity_id)], len(entity_id), render)
+    return Write([command], len(entity_id), render)
 
 
-def delete_matching(body: bytes) -> Reply | Write:
+def _check(command: Command, grant: Grant | None) -> None:
+    """Raises what forbids it to its token."""
+    refused = None if grant is None else permits.refusal(command, grant)
+    if refused is not None:
+        raise refused
+
+
+def delete_matching(body: bytes, grant: Grant | None = None) -> Reply | Write:
     """`POST /api/state/entities/delete`: by exactly one filter."""
     try:
-        selection = _selection(_object(body))
+        selection = _selection(_object(body), is_open=grant is None)
+        command = DeleteMatching(selection, MAX_BATCH_DELETE, grant)
+        _check(command, grant)
     except FluxError as error:
-        return refusal(error)
+        return limited(refusal(error), grant)
 
     def render(outcomes: Sequence[Outcome]) -> Reply:
         outcome = outcomes[0]
         if not isinstance(outcome, Deleted):
-            return _refusal(outcome)
-        return ok(
-            {
-                "deleted": outcome.count,
-                "failed": len(outcome.missing),
-                "errors": [
-                    f"Entity not found: {entity_id}" for entity_id in outcome.missing
-                ],
-            }
-        )
+            return limited(_refusal(outcome), grant)
+        told = {
+            "deleted": outcome.count,
+            "failed": len(outcome.missing),
+            "errors": [
+                f"Entity not found: {entity_id}" for entity_id in outcome.missing
+            ],
+        }
+        return limited(ok(told), grant)
 
-    command = DeleteMatching(selection, MAX_BATCH_DELETE)
     return Write([command], len(body), render)
 
 
@@ -123,13 +140,13 @@ def _fault(body: bytes) -> FluxError:
     return InvalidFilter("The body cannot be decoded.")
 
 
-def _selection(given: dict[str, Any]) -> Selection:
+def _selection(given: dict[str, Any], *, is_open: bool) -> Selection:
     named = [name for name in _FILTERS if name in given]
     if len(named) != 1:
         raise InvalidFilter
     field = named[0]
     if field == "entity_ids":
-        return Selection(ids=_ids(given[field]))
+        return Selection(ids=_ids(given[field], is_open=is_open))
     text = filter_text(given[field], field=field)
     if field == "namespace":
         names.refuse_reserved(text)
@@ -148,7 +165,7 @@ def filter_text(value: object, *, field: str) -> str:
     return value
 
 
-def _ids(value: object) -> tuple[str, ...]:
+def _ids(value: object, *, is_open: bool) -> tuple[str, ...]:
     field = "entity_ids"
     is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
     if not is_list or not value:
@@ -160,5 +177,8 @@ def _ids(value: object) -> tuple[str, ...]:
         raise InvalidFilter(message, field=field)
     for entity_id in ids:
         names.entity_id(entity_id, field=field)
+        if not is_open:
+            names.require_namespace(entity_id, field=field)
+    for entity_id in ids:  # what is malformed goes before what is forbidden (§0)
         names.refuse_reserved(names.namespace_of(entity_id))
     return ids

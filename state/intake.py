@@ -5,16 +5,19 @@ clients' bodies, from their arrival to their answer, and more so while they are 
 """
 
 import asyncio
+from functools import partial
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from msgspec import Struct
 
 from events import endpoints
 from events.commands import Append
 from events.envelope import Event
 from flux_project import bodies
-from flux_project.errors import FluxError, TooLarge
-from namespaces import config
+from flux_project.errors import FluxError, TooLarge, Unauthenticated
+from namespaces import access, authentication, config
+from namespaces.grants import Grant
 from state import messages
 from state.messages import Publish, Refused, Subscribe, Unsubscribe
 
@@ -33,6 +36,42 @@ _NOT_BETWEEN_VALUES = bytes(c for c in range(256) if c not in b"[{,")
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
     WeakKeyDictionary()
 )
+
+
+class Publisher(Struct, frozen=True):
+    """Who may be publishing on a socket: what its handshake said, and from where."""
+
+    authorization: str | None
+    address: str
+
+    def grant(self, token: str | None, *, may_look: bool) -> Grant | None:
+        """Whose token a message has, or its handshake; None in open mode.
+
+        may_look: this is a thread, which may ask the database. Raises Unsure for a
+        token that is unknown here if it is not, Unauthenticated and Unavailable.
+        """
+        if not settings.FLUX_AUTH_ENABLED:
+            return None
+        text = access.bearer(self.authorization) if token is None else token
+        if text is None:
+            raise MessageTokenRequired
+        known = authentication.known_token(text)
+        if known is not None:
+            return known
+        if not may_look:
+            raise Unsure
+        return authentication.authenticate_token(text, address=self.address)
+
+
+class MessageTokenRequired(Unauthenticated):
+    """Publishing needs a namespace's token: in the message, as token, or in the header
+    Authorization of the handshake."""
+
+    code = "token_required"
+
+
+class Unsure(Exception):
+    """Whether this is a token only the database can say."""
 
 
 class Waiting(Struct):
@@ -80,25 +119,29 @@ def _turn() -> asyncio.Semaphore:
     return _turns.setdefault(loop, asyncio.Semaphore(LARGE_AT_ONCE))
 
 
-async def read_on_thread(text: bytes) -> Read:
+async def read_on_thread(text: bytes, publisher: Publisher) -> Read:
     """A large one has its turn until it is given back, also where this raises.
 
     Raises Overloaded when this process holds too much to read it.
     """
     loop = asyncio.get_running_loop()
+    reading = partial(read, text, publisher, may_look=True)
     if len(text) < LARGE_BYTES:
-        return await loop.run_in_executor(None, read, text)
+        return await loop.run_in_executor(None, reading)
     await _turn().acquire()
     more = (WORTH_WHILE_READ - 1) * len(text)
     bodies.budget.take(more)
     try:
-        return await loop.run_in_executor(None, read, text)
+        return await loop.run_in_executor(None, reading)
     finally:
         bodies.budget.give(more)
 
 
-def read(text: bytes) -> Read:
-    """A message, as far as that needs no loop: threads may call this."""
+def read(text: bytes, publisher: Publisher, *, may_look: bool = False) -> Read:
+    """A message, as far as that needs no loop: threads may call this.
+
+    may_look: as above; without it, Unsure is raised where that is needed.
+    """
     try:
         message = messages.parse(text)
     except Refused as refused:
@@ -106,14 +149,15 @@ def read(text: bytes) -> Read:
     interest = None if isinstance(message, Publish) else message.interest
     try:
         if isinstance(message, Publish):
-            return _publish(message, len(text))
+            grant = publisher.grant(message.token, may_look=may_look)
+            return _publish(message, len(text), grant)
         _check_size(text, MAX_MESSAGE_BYTES)
     except FluxError as error:
         return Refused(error, message.ref, interest)
     return message
 
 
-def _publish(message: Publish, size: int) -> Waiting:
+def _publish(message: Publish, size: int, grant: Grant | None) -> Waiting:
     current = config.current()
     _check_size(
         message.batch,
@@ -121,8 +165,10 @@ def _publish(message: Publish, size: int) -> Waiting:
         if message.is_single
         else current.body_size_limit_batch_bytes,
     )
-    items = endpoints.read_batch(message.batch)
-    return Waiting(message.ref, items, endpoints.appends(items), size)
+    if message.fault is not None:
+        raise message.fault
+    items = endpoints.read_batch(message.batch, grant)
+    return Waiting(message.ref, items, endpoints.appends(items, grant), size)
 
 
 def _check_size(text: bytes, limit: int) -> None:

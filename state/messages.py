@@ -48,11 +48,14 @@ class Unsubscribe:
 @dataclass(frozen=True, slots=True)
 class Publish:
     """ref: JSON text that the answer repeats; batch: the JSON text of a batch, which is
-    made of one event if `is_single`."""
+    made of one event if `is_single`; token: the one that the message has; fault: what
+    is wrong with it, once it is known who says it."""
 
     ref: bytes
     batch: bytes
     is_single: bool
+    token: str | None = None
+    fault: FluxError | None = None
 
 
 Message = Subscribe | Unsubscribe | Publish
@@ -91,7 +94,7 @@ def _message(members: Mapping[str, bytes]) -> Message:
     """Raises Refused, or what is wrong before it is known what it is about."""
     kind, ref = _decoded(members, "type"), members.get("ref")
     if kind == "publish":
-        return Publish(ref or b"null", _batch(members), is_single="event" in members)
+        return _publish(members, ref or b"null")
     if kind == "subscribe":
         interest = _interest(members)
         try:
@@ -113,6 +116,25 @@ def _interest(members: Mapping[str, bytes]) -> Interest:
     if found is None:
         raise InvalidSubscription
     return found
+
+
+def _publish(members: Mapping[str, bytes], ref: bytes) -> Publish:
+    fault, batch = None, b""
+    try:
+        batch = _batch(members)
+    except FluxError as error:
+        fault = error
+    is_single = "event" in members
+    return Publish(ref, batch, is_single, token=_token(members), fault=fault)
+
+
+def _token(members: Mapping[str, bytes]) -> str | None:
+    """What is no text is no token: it is refused, but only where one is needed (§0)."""
+    try:
+        token = _decoded(members, "token")
+    except InvalidMessage:
+        return ""
+    return None if token is None else token if isinstance(token, str) else ""
 
 
 def _batch(members: Mapping[str, bytes]) -> bytes:

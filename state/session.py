@@ -18,7 +18,7 @@ from flux_project.errors import FluxError
 from flux_project.gather import Overloaded
 from state import frames, intake
 from state.feed import Feed
-from state.intake import Read, Waiting
+from state.intake import Publisher, Read, Unsure, Waiting
 from state.interest import Interest
 from state.listener import Listener
 from state.messages import Refused, Subscribe, Unsubscribe
@@ -47,6 +47,7 @@ class Session:
         "_is_finishing",
         "_is_held",
         "_loop",
+        "_publisher",
         "_unread",
         "_waiting",
         "_waiting_bytes",
@@ -54,8 +55,9 @@ class Session:
         "wire",
     )
 
-    def __init__(self, feed: Feed, wire: Wire) -> None:
+    def __init__(self, feed: Feed, wire: Wire, publisher: Publisher) -> None:
         self.wire = wire
+        self._publisher = publisher
         self.listener = Listener(feed, wire)
         self._loop = feed.loop
         self._waiting: list[Waiting] = []
@@ -78,10 +80,17 @@ class Session:
         if self._unread is not None:
             self._unread.append(text)
         elif intake.is_long(text):
-            self._unread = deque([text])
             self._read_on_thread(text)
         else:
-            self._try(lambda: self._take(intake.read(text)))
+            self._try(lambda: self._read(text))
+
+    def _read(self, text: bytes) -> None:
+        try:
+            read = intake.read(text, self._publisher)
+        except Unsure:
+            self._read_on_thread(text)
+        else:
+            self._take(read)
 
     def _try(self, work: Callable[[], None]) -> None:
         """A bug ends this connection, by name, and nothing else."""
@@ -111,8 +120,9 @@ class Session:
         self.listener.leave()
 
     def _read_on_thread(self, text: bytes) -> None:
+        self._unread = deque([text])
         self._hold()
-        reading = self._loop.create_task(intake.read_on_thread(text))
+        reading = self._loop.create_task(intake.read_on_thread(text, self._publisher))
         reading.add_done_callback(self._was_read)
 
     def _was_read(self, reading: "asyncio.Task[Read]") -> None:

@@ -83,6 +83,14 @@ def count(deltas: Mapping[str, int], at_seq: int) -> Call:
     return _COUNT, (pipeline.bigint(at_seq), *parameters)
 
 
+def entity_count(connection: Session, namespace: str) -> int:
+    """How many entities a namespace has."""
+    row = connection.execute(
+        "SELECT entities FROM state_count WHERE namespace = %s", (namespace,)
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def measure(connection: Session, change: Change) -> tuple[int, int]:
     """(bytes of text form, number of properties) of an entity after `change`."""
     row = connection.execute(

@@ -14,6 +14,8 @@ from state import endpoints, listing, reader
 class EntityViewSet(api.Endpoint):
     """Entities: derived from the log, listed, read one by one, deleted."""
 
+    writes = frozenset({"destroy", "delete_matching"})
+
     @extend_schema(**openapi.LIST_ENTITIES)
     def list(self, request: Request) -> HttpResponse:
         """List entities in the order of their ids."""
@@ -40,12 +42,12 @@ class EntityViewSet(api.Endpoint):
     @extend_schema(**openapi.DELETE_ENTITY)
     def destroy(self, request: Request, entity_id: str) -> HttpResponse:
         """Delete one entity; its history stays."""
-        return api.answer(endpoints.delete_entity(entity_id))
+        return api.answer(endpoints.delete_entity(entity_id, self.grant))
 
     @extend_schema(**openapi.DELETE_MATCHING)
     def delete_matching(self, request: Request, **_: Any) -> HttpResponse:
         """Delete by namespace, by prefix, or by a list of ids."""
-        return api.answer(endpoints.delete_matching(api.body(request)))
+        return api.answer(endpoints.delete_matching(api.body(request), self.grant))
 
 
 def _bodies(wanted: listing.Wanted, upto: str | None) -> Iterator[bytes]:

@@ -12,12 +12,12 @@ SELECT $1::bigint + place - 1, event_id, stream, source, key, schema, namespace,
            (SELECT recorded_at FROM events_event WHERE seq = $2::bigint),
            greatest(clock_timestamp(),
                     (SELECT recorded_at FROM events_event WHERE seq = $2::bigint - 1))
-       )), NULL, payload
+       )), token, payload
 FROM unnest(
     $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::bigint[], $11::text[]
+    $10::bigint[], $11::text[], $12::text[]
 ) WITH ORDINALITY AS new (
     event_id, stream, source, key, schema, namespace, entity_id, occurred_at, payload,
-    place
+    token, place
 )
 RETURNING recorded_at

@@ -6,7 +6,7 @@ serializer to derive it from. Invariant: the API's tests hold every answer again
 
 from typing import Any
 
-from flux_project.openapi import live
+from flux_project.openapi import live, tenant_schemas
 from flux_project.openapi.reading import GET_ENTITY, HISTORY, LIST_ENTITIES
 from flux_project.openapi.schemas import COMPONENTS
 from flux_project.openapi.service import (
@@ -14,6 +14,15 @@ from flux_project.openapi.service import (
     HEALTH,
     LIST_CONNECTORS,
     READ_CONFIG,
+)
+from flux_project.openapi.tenants import (
+    DELETE_NAMESPACE,
+    LIST_TOKENS,
+    MAKE_TOKEN,
+    READ_NAMESPACE,
+    REGISTER,
+    REVOKE_TOKEN,
+    ROTATE_TOKEN,
 )
 from flux_project.openapi.writing import (
     DELETE_ENTITY,
@@ -26,14 +35,21 @@ __all__ = [
     "CHANGE_CONFIG",
     "DELETE_ENTITY",
     "DELETE_MATCHING",
+    "DELETE_NAMESPACE",
     "GET_ENTITY",
     "HEALTH",
     "HISTORY",
     "LIST_CONNECTORS",
     "LIST_ENTITIES",
+    "LIST_TOKENS",
+    "MAKE_TOKEN",
     "PUBLISH",
     "PUBLISH_BATCH",
     "READ_CONFIG",
+    "READ_NAMESPACE",
+    "REGISTER",
+    "REVOKE_TOKEN",
+    "ROTATE_TOKEN",
     "finish",
 ]
 
@@ -41,12 +57,20 @@ _TAGS = [
     {"name": "Events", "description": "Publish what happened; read what happened."},
     {"name": "Entities", "description": "The world as it is now, derived from events."},
     {"name": "Live", "description": "Hear of every change as it happens."},
+    {"name": "Namespaces", "description": "Who may write where (auth mode)."},
     {"name": "Service", "description": "Health, configuration, connectors."},
 ]
 _ADMIN_TOKEN = {
     "type": "http",
     "scheme": "bearer",
     "description": "The value of FLUX_ADMIN_TOKEN on the server.",
+}
+_NAMESPACE_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "flux_<id>_<secret>",
+    "description": "A namespace's token. Writing needs one in auth mode; in open mode"
+    " nobody has one, and what the header says is ignored.",
 }
 
 
@@ -55,8 +79,11 @@ def finish(
 ) -> dict[str, Any]:
     """drf-spectacular's hook: adds what belongs to no single operation."""
     result["components"] = {
-        "schemas": COMPONENTS,
-        "securitySchemes": {"adminToken": _ADMIN_TOKEN},
+        "schemas": COMPONENTS | tenant_schemas.COMPONENTS,
+        "securitySchemes": {
+            "adminToken": _ADMIN_TOKEN,
+            "namespaceToken": _NAMESPACE_TOKEN,
+        },
     }
     result["tags"] = _TAGS
     result["paths"] |= live.PATHS

@@ -6,17 +6,16 @@ import uuid
 from django.db import connection
 
 from events.models import Log
-from namespaces.models import RuntimeConfig
+from namespaces.models import RuntimeConfig, UsageCursor
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
 def allow_truncate() -> None:
-    """The log refuses TRUNCATE too; the tests lift that, by name, and nothing else."""
+    """The logs refuse TRUNCATE too; the tests lift that, by name, and nothing else."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "ALTER TABLE events_event DISABLE TRIGGER events_event_no_truncate"
-        )
+        for table in ("events_event", "namespaces_auditentry"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_no_truncate")
 
 
 def empty() -> None:
@@ -32,3 +31,4 @@ def empty() -> None:
         cursor.execute("RESET lock_timeout")
     Log.objects.create(log_id=uuid.uuid4())
     RuntimeConfig.objects.create()
+    UsageCursor.objects.create()

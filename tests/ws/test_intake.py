@@ -14,11 +14,13 @@ from flux_project.gather import Overloaded
 from state import intake
 from state.consumers import TextWire
 from state.feed import Feed
+from state.intake import Publisher
 from state.messages import Refused
 from state.session import Session
 from state.wires import OVERLOADED
 
 SECONDS = 30
+NOBODY = Publisher(None, "127.0.0.1")
 LARGE = b" " * intake.LARGE_BYTES
 WHILE_READ = (intake.WORTH_WHILE_READ - 1) * len(LARGE)
 EVENT = b'{"stream":"s","source":"s","payload":{"entity_id":"a","properties":%b}}'
@@ -39,7 +41,9 @@ class SlowReading:
         self._lock = threading.Lock()
         monkeypatch.setattr(intake, "read", self._read)
 
-    def _read(self, text: bytes) -> Refused:
+    def _read(
+        self, text: bytes, publisher: Publisher, *, may_look: bool = False
+    ) -> Refused:
         is_large = len(text) >= intake.LARGE_BYTES
         with self._lock:
             self.under_way += is_large
@@ -69,7 +73,7 @@ def test_large_messages_are_read_two_at_a_time_and_weigh_more_meanwhile(
 
     async def one() -> None:
         assert intake.hold(LARGE)
-        await intake.read_on_thread(LARGE)
+        await intake.read_on_thread(LARGE, NOBODY)
         intake.give_back(len(LARGE))
 
     async def main() -> None:
@@ -77,7 +81,7 @@ def test_large_messages_are_read_two_at_a_time_and_weigh_more_meanwhile(
         await until(lambda: reading.under_way == 2)
         assert bodies.budget.held == 6 * len(LARGE) + 2 * WHILE_READ
         # Smaller ones wait for no turn.
-        await asyncio.wait_for(intake.read_on_thread(b"small"), SECONDS)
+        await asyncio.wait_for(intake.read_on_thread(b"small", NOBODY), SECONDS)
         reading.go_on.set()
         await asyncio.wait_for(asyncio.gather(*large), SECONDS)
 
@@ -97,9 +101,9 @@ def test_a_large_message_has_its_turn_until_it_is_answered(
     async def main() -> None:
         for _ in range(2):
             assert intake.hold(LARGE)
-            await intake.read_on_thread(LARGE)  # read, but not yet stored
-        third = asyncio.create_task(intake.read_on_thread(LARGE))
-        await intake.read_on_thread(b"small")
+            await intake.read_on_thread(LARGE, NOBODY)  # read, but not yet stored
+        third = asyncio.create_task(intake.read_on_thread(LARGE, NOBODY))
+        await intake.read_on_thread(b"small", NOBODY)
         assert not third.done()
         intake.give_back(len(LARGE))
         await asyncio.wait_for(third, SECONDS)
@@ -119,11 +123,11 @@ def test_a_large_message_that_is_too_much_to_read_ends_its_connection_alone(
         feed = cast(Feed, SimpleNamespace(loop=asyncio.get_running_loop()))
         for _ in range(3):  # more than there are turns
             wire = TextWire()
-            Session(feed, wire).receive(LARGE)
+            Session(feed, wire, NOBODY).receive(LARGE)
             await until(lambda: wire.ended is not None)  # noqa: B023  called now
             assert wire.ended == OVERLOADED
         other = TextWire()
-        Session(feed, other).receive(b" " * (intake.LARGE_BYTES - 1))
+        Session(feed, other, NOBODY).receive(b" " * (intake.LARGE_BYTES - 1))
         await until(lambda: other.held_bytes)
         assert other.ended is None
 

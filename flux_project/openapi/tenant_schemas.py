@@ -1,0 +1,79 @@
+"""The shapes of namespaces and tokens, each named once (contract §6)."""
+
+from flux_project.openapi.parts import Schema
+
+_TIME: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "RFC 3339 in UTC, with `Z`.",
+}
+_TIME_OR_NONE: Schema = {**_TIME, "type": ["string", "null"]}
+_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9_-]{3,32}$"}
+_NAMESPACE_ID: Schema = {"type": "string", "pattern": "^ns_[0-9a-z]{8}$"}
+_TEXT: Schema = {
+    "type": "string",
+    "pattern": "^flux_[0-9a-z]{10}_[0-9A-Za-z]{49}$",
+    "description": "The token itself; this answer alone ever has it.",
+}
+_SCOPES: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"enum": ["publish", "delete", "connectors", "tokens"]},
+    "description": "What it is good for.",
+}
+_PREFIX: Schema = {
+    "type": ["string", "null"],
+    "description": "What the ids begin with that it may write: `name/` or longer.",
+}
+_LABEL: Schema = {"type": "string", "minLength": 1, "maxLength": 100}
+
+_TOKEN: dict[str, Schema] = {
+    "id": {"type": "string", "description": "Part of the token's text; no secret."},
+    "label": _LABEL,
+    "scopes": _SCOPES,
+    "prefix": _PREFIX,
+    "createdAt": _TIME,
+    "expiresAt": _TIME_OR_NONE,
+    "lastUsedAt": {**_TIME_OR_NONE, "description": "To the minute."},
+    "revokedAt": _TIME_OR_NONE,
+}
+
+
+def _object(properties: dict[str, Schema]) -> Schema:
+    """An object that always has all of these."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+COMPONENTS: dict[str, Schema] = {
+    "Registered": _object(
+        {"namespaceId": _NAMESPACE_ID, "name": _NAME, "token": _TEXT}
+    ),
+    "Namespace": _object(
+        {
+            "namespaceId": _NAMESPACE_ID,
+            "name": _NAME,
+            "createdAt": _TIME,
+            "entityCount": {"type": "integer", "minimum": 0},
+        }
+    ),
+    "Token": _object(_TOKEN),
+    "MadeToken": _object({**_TOKEN, "token": _TEXT}),
+    "TokenWanted": {
+        "type": "object",
+        "required": ["label"],
+        "properties": {
+            "label": _LABEL,
+            "scopes": {**_SCOPES, "type": ["array", "null"]},
+            "prefix": _PREFIX,
+            "expires_in_seconds": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": 315_360_000,
+            },
+        },
+    },
+}

@@ -1,0 +1,71 @@
+"""Who asks: the grant of a token, or why there is none (contract §0).
+
+Invariant: deny by default, and no answer repeats a token. What a grant is good for is
+decided by `namespaces.grants` alone.
+"""
+
+from django.conf import settings
+
+from namespaces import access, tokens
+from namespaces.access import (
+    AdminTokenRequired,
+    TokenRequired,
+    UnusableToken,
+    bearer,
+)
+from namespaces.grants import Grant
+from namespaces.registry import registry
+from namespaces.throttle import failures
+
+
+def known(authorization: str | None) -> Grant | None:
+    """The grant of a header, if this process knows it; asks no database."""
+    text = bearer(authorization)
+    return None if text is None else known_token(text)
+
+
+def known_token(text: str) -> Grant | None:
+    """The same for a token by itself."""
+    return registry.known(text) if text.isascii() else None
+
+
+def authenticate(authorization: str | None, *, address: str) -> Grant:
+    """The grant of a header, known here or to the database.
+
+    address: where it came from, for the throttle of those that fail. Raises
+    Unauthenticated, TooManyFailures, Unavailable.
+    """
+    text = bearer(authorization)
+    if text is None:
+        raise TokenRequired
+    return authenticate_token(text, address=address)
+
+
+def authenticate_token(text: str, *, address: str) -> Grant:
+    """The same for a token by itself."""
+    grant = known_token(text)
+    if grant is None and tokens.is_well_formed(text):
+        failures.check(address)
+        grant = registry.find(text)
+    if grant is None:
+        failures.check(address)
+        failures.count(address)
+        raise UnusableToken
+    return grant
+
+
+def require_admin(authorization: str | None, *, address: str) -> None:
+    """Raises AdminDisabled, AdminTokenRequired or TooManyFailures."""
+    try:
+        access.require_admin(authorization, admin_token=settings.FLUX_ADMIN_TOKEN)
+    except AdminTokenRequired:
+        if bearer(authorization) is not None:
+            failures.check(address)
+            failures.count(address)
+        raise
+
+
+def is_admin(authorization: str | None) -> bool:
+    """Whether the header carries the server's admin token, if it has one."""
+    token = settings.FLUX_ADMIN_TOKEN
+    return bool(token) and access.carries(authorization, token)

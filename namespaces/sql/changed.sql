@@ -1,0 +1,12 @@
+-- The tokens that changed, or whose namespace did, since a version of the registry: one
+-- row for each secret, and one without a digest for a token that has none left.
+SELECT token.id, secret.digest, namespace.name, token.prefix, token.scopes,
+       namespace.suspended_at IS NOT NULL,
+       extract(epoch FROM least(token.expires_at, secret.valid_until))::float8
+FROM namespaces_token AS token
+JOIN namespaces_namespace AS namespace ON namespace.id = token.namespace_id
+LEFT JOIN namespaces_secret AS secret
+    ON secret.token_id = token.id
+    AND token.revoked_at IS NULL AND namespace.deleted_at IS NULL
+    AND coalesce(secret.valid_until, 'infinity') > now()
+WHERE token.version > %(since)s OR namespace.version > %(since)s
