@@ -4,6 +4,7 @@ The unit R is the bare handler's requests/s with 32 connections. A machine's spe
 drifts by the minute, so every figure has an R of its own, measured just before it.
 """
 
+import copy
 import json
 import os
 import statistics
@@ -93,6 +94,12 @@ class Lab:
             kind="bare", port=bare.port, connections=BARE_CONNECTIONS, seconds=seconds
         )
         self._reads = 0
+
+    def beside(self, flux: Flux) -> "Lab":
+        """The same for another Flux."""
+        other = copy.copy(self)
+        other.flux, other.filled, other._reads = flux, {}, 0
+        return other
 
     def order(self, kind: Kind, connections: int, **changes: object) -> Order:
         order = Order(

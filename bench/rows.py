@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from bench import listing, live, silence, traffic, transactions
+from bench import listing, live, silence, tenants, traffic, transactions
 from bench.measure import Figure, Lab, Spread, rate_figure
 from bench.servers import CannotMeasure, Flux
 from bench.traffic import Order
@@ -208,6 +208,8 @@ ROWS: Mapping[str, Callable[[Lab], list[Figure]]] = {
     "list": list_,
     "history": history,
     "memory": memory,
+    "auth": tenants.auth,
+    "neighbour": tenants.neighbour,
     "frames": live.frames,
     "own": live.own,
     "delay": live.delay,

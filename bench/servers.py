@@ -80,7 +80,7 @@ class Flux:
                 raise CannotMeasure(log.read_text())
             time.sleep(0.05)
         children = self._process.children()
-        (self.worker,) = [each for each in children if each.name() != "postgres"]
+        self.worker, *_ = [each for each in children if each.name() != "postgres"]
 
     def connect(self) -> psycopg.Connection:
         secrets = credentials.load(self.data_dir)
@@ -96,6 +96,11 @@ class Flux:
             autocommit=True,
             prepare_threshold=1,
         )
+
+    @property
+    def admin_token(self) -> str:
+        secrets = credentials.load(self.data_dir)
+        return secrets.admin_token if secrets else ""
 
     def memory_mib(self) -> float:
         """Resident memory of the web worker."""
@@ -162,11 +167,15 @@ def directory(parent: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def flux(base: Path) -> Iterator[Flux]:
-    """A Flux that serves; ended, PostgreSQL included, when the block ends."""
+def flux(base: Path, **settings: str) -> Iterator[Flux]:
+    """A Flux that serves; ended, PostgreSQL included, when the block ends.
+
+    settings: what its environment says beside the defaults.
+    """
     data_dir, log, port = base / "data", base / "flux.log", _free_port()
+    environment = _environment(data_dir, port) | settings
     with log.open("wb") as output:
-        process = _start(["manage.py", "flux"], _environment(data_dir, port), output)
+        process = _start(["manage.py", "flux"], environment, output)
     try:
         running = Flux(data_dir, port, process)
         running.wait_until_serving(log)

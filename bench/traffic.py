@@ -35,7 +35,8 @@ class Order:
     """One run of the load generator.
 
     first: the number of its first event; entities: over how many they are spread, in
-    the namespace `fleet`. It ends after `seconds`, or after `most` requests.
+    the namespace `fleet`; token: that namespace's, in auth mode. It ends after
+    `seconds`, or after `most` requests.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Order:
     entities: int = 1_000
     fleet: str = "bench"
     most: int | None = None
+    token: str | None = None
 
     @property
     def events_per_request(self) -> int:
@@ -95,6 +97,8 @@ def _head(order: Order, method: str, path: str, *, length: int | None = None) ->
         "user-agent: flux-bench",
         "accept: */*",
     ]
+    if order.token is not None:
+        lines.append(f"authorization: Bearer {order.token}")
     if length is not None:
         lines += ["content-type: application/json", f"content-length: {length}"]
     return "\r\n".join([*lines, "", ""]).encode()

@@ -1,5 +1,6 @@
 """`/api/connectors`: what Flux can be connected to."""
 
+from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -7,10 +8,20 @@ from rest_framework.request import Request
 from connectors import catalog
 from flux_project import api, openapi
 from flux_project.reply import ok
+from namespaces import authentication
+from namespaces.registry import registry
 
 
 class ConnectorViewSet(api.Endpoint):
     """The kinds of connectors and their status."""
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """In auth mode a token is not needed, but one that is given must be good."""
+        header = request.headers.get("Authorization")
+        if settings.FLUX_AUTH_ENABLED and self.action and header is not None:
+            authentication.authenticate(header, address=api.address(request))
+            registry.check_confirmed()
+        super().initial(request, *args, **kwargs)
 
     @extend_schema(**openapi.LIST_CONNECTORS)
     def list(self, request: Request) -> HttpResponse:

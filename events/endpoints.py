@@ -15,7 +15,7 @@ from events.batch import Faults
 from events.commands import Append, Outcome, Stored
 from events.envelope import Event
 from flux_project.errors import FluxError
-from flux_project.reply import Reply, Write, encode, ok, refusal
+from flux_project.reply import Reply, Write, encode, refusal
 from namespaces import config, levels, names
 from namespaces.grants import Grant
 
@@ -77,8 +77,8 @@ def _published(outcomes: Sequence[Outcome], grant: Grant | None = None) -> Reply
         message = f"no event has the outcome {outcome!r}"
         raise TypeError(message)
     kind = _PlacedDuplicate if outcome.is_duplicate else _Placed
-    reply = ok(kind(outcome.event_id, outcome.stream, outcome.seq))
-    return limited(reply, grant)
+    body = encode(kind(outcome.event_id, outcome.stream, outcome.seq))
+    return Reply(200, body, () if grant is None else levels.headers(grant.namespace))
 
 
 def publish_batch(body: bytes, grant: Grant | None = None) -> Reply | Write:

@@ -145,7 +145,7 @@ def _read(
         head,
         known=dict(found.known),
         standing=found.standing,
-        ledger=Ledger(found.levels, limit=levels.limit()),
+        ledger=Ledger(found.levels),
     )
 
 

@@ -12,7 +12,6 @@ import msgspec
 
 from events.group import Group
 from events.log import Head
-from namespaces import levels
 from namespaces.bucket import Level
 from namespaces.ledger import Ledger
 
@@ -46,7 +45,7 @@ class Outlook:
             self.head,
             known=self.known,
             standing=self.standing,
-            ledger=Ledger(self.levels, limit=levels.limit(), under_way=self._under_way),
+            ledger=Ledger(self.levels, under_way=self._under_way),
         )
         return group
 

@@ -27,7 +27,10 @@ def outcomes(commands: Sequence[Command]) -> list[Outcome] | None:
         is_plain = isinstance(command, Append) and command.event.digest is None
         if grant is None or not is_plain or grant.namespace not in levels.overdrawn:
             return None
-        spent = levels.known[grant.namespace].spent_by(time.monotonic(), limit=limit)
+        level = levels.known.get(grant.namespace)
+        if level is None:  # forgotten just now, on another thread
+            return None
+        spent = level.spent_by(time.monotonic(), limit=limit)
         if bucket.left(spent, limit=limit):
             levels.overdrawn.discard(grant.namespace)
             return None

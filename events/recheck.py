@@ -23,5 +23,5 @@ def refusal(command: Command, grant: Grant) -> FluxError | None:
 
 
 def holds(grant: Grant, *, version: int) -> bool:
-    """Whether nothing has changed for a token up to this version of the registry."""
-    return registry.version >= version and registry.current(grant) is grant
+    """Whether a token holds, as it was found, at this very version of the registry."""
+    return registry.version == version and registry.current(grant) is grant

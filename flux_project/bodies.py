@@ -12,7 +12,7 @@ from namespaces import config
 
 READ_SECONDS = 120
 MAX_WAITING_BYTES = 256 << 20
-OTHER_BODY_BYTES = 10 << 20
+OTHER_BODY_BYTES = 1 << 20
 
 SINGLE_PATH = "/api/events"
 BATCH_PATHS = frozenset({"/api/events/batch", "/api/state/entities/delete"})

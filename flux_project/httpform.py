@@ -1,5 +1,6 @@
 """A finished reply as the bytes of an HTTP/1.1 answer. Pure."""
 
+from functools import lru_cache
 from http import HTTPStatus
 
 from flux_project.reply import Reply
@@ -26,6 +27,13 @@ def http(reply: Reply, *, keep_alive: bool) -> bytes:
         head = _STATUS_LINES[_NOT_MODIFIED]
     else:
         head = b"%b%d\r\n" % (_STARTS[reply.status], len(reply.body))
-    for name, value in reply.headers:
-        head += f"{name.lower()}: {value}\r\n".encode("latin-1")
+    if reply.headers:
+        head += _lines(reply.headers)
     return head + (_END if keep_alive else _CLOSING_END) + reply.body
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """The headers of one group's answers are often the same."""
+    lines = [f"{name.lower()}: {value}\r\n" for name, value in headers]
+    return "".join(lines).encode("latin-1")

@@ -43,6 +43,7 @@ ENTITY_PATH = b"/api/state/entities/"
 THREAD_BYTES = 128 << 7
 _MAX_KNOWN_HOSTS = 1_000
 _FIRST_ERROR = 400
+_BEARER = "Bearer "
 
 # Headers whose requests need what only the full stack does.
 _UNUSUAL = frozenset(
@@ -253,7 +254,10 @@ def _grant(authorization: bytes | None) -> Grant | None:
     """Of a token that this process knows."""
     if authorization is None:
         return None
-    return authentication.known(authorization.decode("latin-1"))
+    text = authorization.decode("latin-1")
+    if text[: len(_BEARER)] == _BEARER:  # as nearly everybody writes it
+        return authentication.known_token(text[len(_BEARER) :])
+    return authentication.known(text)
 
 
 def _publishing(

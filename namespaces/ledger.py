@@ -17,48 +17,52 @@ _NOTHING: Mapping[str, int] = {}
 class Ledger:
     """One group's.
 
-    levels: what each namespace had spent; it may grow while the ledger is open.
-    limit: events a minute; None: as many as they like. under_way: events that earlier
-    groups write, of which the levels know nothing yet.
+    found: what each namespace had spent; it may grow while the ledger is open.
+    under_way: events that earlier groups write, of which that knows nothing yet.
     """
 
-    __slots__ = ("_left", "_levels", "_limit", "_under_way", "spends")
+    __slots__ = ("_is_open", "_left", "_levels", "_limit", "_under_way", "spends")
 
     def __init__(
-        self,
-        levels: Mapping[str, Level],
-        *,
-        limit: int | None,
-        under_way: Mapping[str, int] = _NOTHING,
+        self, found: Mapping[str, Level], *, under_way: Mapping[str, int] = _NOTHING
     ) -> None:
-        self._levels = levels
-        self._limit = limit
+        self._levels = found
         self._under_way = under_way
+        self._is_open = False
+        self._limit: int | None = None
         self._left: dict[str, int] = {}
         # How many events of each namespace the group stores.
         self.spends: dict[str, int] = {}
 
+    @property
+    def limit(self) -> int | None:
+        """Events a minute, the same from its first use on: a group may be begun long
+        before there is anything to do. None: as many as they like."""
+        if not self._is_open:
+            self._limit, self._is_open = levels.limit(), True
+        return self._limit
+
     def knows(self, namespace: str) -> bool:
         """Whether it can say of a namespace how much is left to it."""
-        return self._limit is None or namespace in self._levels
+        return self.limit is None or namespace in self._levels
 
     def take(self, namespace: str, events: int) -> NamespaceRateLimited | None:
-        """Spends for so many events, or says why it does not."""
-        if self._limit is None:
+        """Spends for so many events of a namespace that it knows, or says why not."""
+        limit = self.limit
+        if limit is None:
             return None
         left = self._left.get(namespace)
         if left is None:
-            left = bucket.left(self._spent(namespace), limit=self._limit)
+            left = bucket.left(self._spent(namespace, limit), limit=limit)
         if left < events:
-            spent = self._spent(namespace)
-            return levels.refuse(namespace, events, spent, limit=self._limit)
+            spent = self._spent(namespace, limit)
+            return levels.refuse(namespace, events, spent, limit=limit)
         self._left[namespace] = left - events
         self.spends[namespace] = self.spends.get(namespace, 0) + events
         return None
 
-    def _spent(self, namespace: str) -> int:
-        assert self._limit is not None  # noqa: S101  by take
-        now = self._levels[namespace].spent_by(time.monotonic(), limit=self._limit)
+    def _spent(self, namespace: str, limit: int) -> int:
+        now = self._levels[namespace].spent_by(time.monotonic(), limit=limit)
         taken = self._under_way.get(namespace, 0) + self.spends.get(namespace, 0)
         return now + taken * bucket.EVENT
 

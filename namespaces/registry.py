@@ -29,6 +29,8 @@ from namespaces.grants import Grant
 POLL_SECONDS = 0.5
 # Without a look at the database for so long, nothing is known for sure.
 CONFIRMED_SECONDS = 2.5
+# So long one look at the database waits for another thread's.
+WAIT_SECONDS = 2.0
 # The last use of a token is written once a minute at most.
 USE_SECONDS = 60
 CHANNEL = "flux_registry"
@@ -98,21 +100,32 @@ class Registry:
             raise RegistryUnconfirmed
 
     def refresh(self, connection: Connection[TupleRow]) -> None:
-        """Takes over what has changed; for who has a connection, in any transaction."""
-        with self._lock:
-            asked_at = time.monotonic()
-            row = connection.execute(_VERSION).fetchone()
-            if row is None:
-                message = "events_log has lost its row: this is no Flux database."
-                raise LookupError(message)
-            log_id, version = row
-            if log_id != self._log_id or version < self.version:
-                self._grants, self.version = {}, -1  # another database
-            if version > self.version:
-                changed = connection.execute(_CHANGED, {"since": self.version})
-                self._take(changed.fetchall())
-                self._log_id, self.version = log_id, version
-            self._confirmed_at = asked_at
+        """Takes over what has changed; for who has a connection, in any transaction.
+
+        Raises RegistryUnconfirmed where another thread's look takes too long: who holds
+        the log's lock must not wait for it.
+        """
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            raise RegistryUnconfirmed
+        try:
+            self._refresh(connection)
+        finally:
+            self._lock.release()
+
+    def _refresh(self, connection: Connection[TupleRow]) -> None:
+        asked_at = time.monotonic()
+        row = connection.execute(_VERSION).fetchone()
+        if row is None:
+            message = "events_log has lost its row: this is no Flux database."
+            raise LookupError(message)
+        log_id, version = row
+        if log_id != self._log_id or version < self.version:
+            self._grants, self.version = {}, -1  # another database, or an older state
+        if version > self.version:
+            changed = connection.execute(_CHANGED, {"since": self.version})
+            self._take(changed.fetchall())
+            self._log_id, self.version = log_id, version
+        self._confirmed_at = asked_at
 
     def _take(self, rows: Iterable[_Row]) -> None:
         found: dict[str, list[Grant]] = {}
