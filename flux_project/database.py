@@ -22,6 +22,9 @@ from flux_project.errors import Unavailable
 from flux_project.pipeline import Statement
 
 TIMEOUT_MS = 5_000
+# The advisory lock of the log, which serialises the writers of all processes: "flux" in
+# ASCII. Who holds it until its transaction ends comes before or after each write.
+LOG_LOCK_KEY = 0x666C7578
 CONNECT_SECONDS = 5
 # A transaction whose client falls silent in mid-pipeline does not count as idle: this
 # limit alone ends it, and gives the log's lock back.

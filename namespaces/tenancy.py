@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from msgspec import Struct
 
-from flux_project.database import DatabaseUnavailable
+from flux_project.database import LOG_LOCK_KEY, DatabaseUnavailable
 from flux_project.errors import Conflict, NotFound, RateLimited
 from namespaces import audit, config, grants, names, registry, tokens
 from namespaces.access import UnusableToken
@@ -32,6 +32,7 @@ from namespaces.audit import Actor
 from namespaces.grants import ALL_SCOPES, Grant, Scope
 from namespaces.models import AuditEntry, Namespace, RuntimeConfig, Secret, Token
 from namespaces.requests import Rotation, TokenWanted
+from namespaces.throttle import bucket_of
 
 ID_CHARACTERS = 8
 MOST_TOKENS = 1_000
@@ -120,7 +121,11 @@ def register(name: object, actor: Actor, *, is_open: bool = False) -> Registered
             actor,
             "namespace.create",
             name,
-            after={"id": namespace.id, "token": made.token.id},
+            after={
+                "id": namespace.id,
+                "token": made.token.id,
+                **({"network": bucket_of(actor.address)} if is_open else {}),
+            },
         )
     return Registered(namespace, made.token, made.text)
 
@@ -130,7 +135,7 @@ def _throttle(address: str) -> None:
     most = config.current().registrations_per_address_per_hour
     since = timezone.now() - timedelta(seconds=HOUR_SECONDS)
     recent = AuditEntry.objects.filter(
-        action="namespace.create", actor="anyone", address=address, at__gt=since
+        action="namespace.create", at__gt=since, after__network=bucket_of(address)
     ).order_by("at")
     found = recent[: most + 1]
     if len(found) >= most:
@@ -381,13 +386,18 @@ def change_config(wanted: dict[str, Any], actor: Actor) -> config.Config:
 def _change() -> Iterator[int]:
     """A transaction that changes what the registry holds; gives its version.
 
-    The version's row is locked until it ends, so changes come one after the other.
+    The version's row is locked until it ends, so changes come one after the other. The
+    log's lock is taken last, for the commit alone: a write that did not see the change
+    is in the log before this ends, and none comes behind. (Writers lock no other row
+    that is locked here, so neither waits for the other in a circle.)
     """
     with _transaction():
         with connection.cursor() as cursor:
             cursor.execute(_TAKE_VERSION)
             row = cursor.fetchone()
         yield row[0]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK_KEY,))
         _tell_all()
 
 

@@ -8,6 +8,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 
+from flux_project import metrics
 from flux_project.errors import RateLimited
 from namespaces import config
 
@@ -44,6 +45,7 @@ class Failures:
 
     def count(self, address: str) -> None:
         """Notes a failure."""
+        metrics.FAILED_TOKENS.inc()
         if len(self._counts) >= MOST_ADDRESSES:
             self._counts = {}
         key = bucket_of(address)

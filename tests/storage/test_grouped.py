@@ -17,7 +17,7 @@ from events.grouped import GroupedCommits
 from events.ingest import OutcomeUnknown, RefusedByDatabase
 from events.models import Event
 from flux_project import database
-from flux_project.database import DatabaseUnavailable
+from flux_project.database import LOG_LOCK_KEY, DatabaseUnavailable
 from flux_project.errors import FluxError
 from flux_project.gather import Bounds, Gatherer, Overloaded
 from flux_project.looped import LoopConnection
@@ -334,7 +334,7 @@ def test_while_another_holds_the_lock_for_too_long_nothing_is_stored(run: Run) -
         await room.commit(append("a/x"))
         holding = await asyncio.to_thread(database.connect, name="a test holds")
         holding.autocommit = False
-        holding.execute("SELECT pg_advisory_xact_lock(%s)", (log.LOCK_KEY,))
+        holding.execute("SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK_KEY,))
         holding.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         found = await room.submit(append("a/x"))
         assert isinstance(found, DatabaseUnavailable)

@@ -12,12 +12,12 @@ from django.db import transaction
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from events import ingest, log
+from events import ingest
 from events.commands import Command, Delete, DeleteMatching, Stored
 from events.group import EntityTooLarge
 from events.ingest import RefusedByDatabase
 from events.models import Event
-from flux_project.database import DatabaseUnavailable, Session
+from flux_project.database import LOG_LOCK_KEY, DatabaseUnavailable, Session
 from state.selection import Selection
 from state.store import EntityNotFound
 from tests.support.said import World, append, poison
@@ -238,7 +238,7 @@ def test_the_lock_comes_before_every_other(session: Session, world: World) -> No
     blocker = Session(name="a test blocks")
     with blocker.connection().transaction():
         blocker.connection().execute(
-            "SELECT pg_advisory_xact_lock(%s)", (log.LOCK_KEY,)
+            "SELECT pg_advisory_xact_lock(%s)", (LOG_LOCK_KEY,)
         )
         writer = threading.Thread(target=write)
         writer.start()
