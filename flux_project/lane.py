@@ -33,6 +33,7 @@ from flux_project.lane_cycle import (
 from flux_project.reply import Read, Reply
 from flux_project.wire import PatientProtocol
 from namespaces import authentication, config
+from namespaces.access import TokenRequired
 from namespaces.grants import Grant
 from state import endpoints as state_endpoints
 from state.grouped import GroupedReads
@@ -56,7 +57,6 @@ class LaneProtocol(PatientProtocol):
 
     reads: ClassVar[dict[asyncio.AbstractEventLoop, GroupedReads]] = {}
     known_hosts: ClassVar[dict[bytes, bool]] = {}
-    needs_tokens: ClassVar[bool] = settings.FLUX_AUTH_ENABLED
 
     def on_headers_complete(self) -> None:
         cycle = self._enter()
@@ -66,6 +66,9 @@ class LaneProtocol(PatientProtocol):
         self.head_is_complete()
         self.answering = cycle
         self.cycle = cycle  # type: ignore[assignment]  # the same shape, see LaneCycle
+        if cycle.refused is not None:
+            # Its body is thrown away as it comes.
+            self._finish(cycle, cycle.refuse(cycle.refused))
 
     def _enter(self) -> LaneCycle | None:
         """A cycle of the lane when the request is an ordinary one for a hot path."""
@@ -80,15 +83,12 @@ class LaneProtocol(PatientProtocol):
         method, url = self.parser.get_method(), self.url
         keep_alive = self.parser.should_keep_alive()
         if method == b"POST":
-            grant = None
-            if self.needs_tokens:
-                grant = _grant(headers.get(b"authorization"))
-                if grant is None:
-                    return None  # the full stack asks the database, or refuses
-            cycle = _publishing((url, headers), grant, keep_alive=keep_alive)
+            cycle = _admitted((url, headers), keep_alive=keep_alive)
+            if cycle is None or cycle.refused is not None:
+                return cycle
             announced = int(headers.get(b"content-length", b"0"))
             # The full stack refuses what says that it is too large, before reading it.
-            return None if cycle is None or announced > cycle.limit else cycle
+            return None if announced > cycle.limit else cycle
         if method == b"GET" and url.startswith(ENTITY_PATH):
             return _reading((url, headers), keep_alive=keep_alive)
         return None
@@ -250,10 +250,29 @@ def _plain(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
     return found if is_usual else None
 
 
-def _grant(authorization: bytes | None) -> Grant | None:
-    """Of a token that this process knows."""
+def _admitted(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:
+    """What publishes, and in auth mode with a token that this process knows.
+
+    Who brings none is refused here. A token that is unknown here is the full stack's,
+    which asks the database.
+    """
+    if not settings.FLUX_AUTH_ENABLED:
+        return _publishing(asked, None, keep_alive=keep_alive)
+    _, headers = asked
+    authorization = headers.get(b"authorization")
     if authorization is None:
+        cycle = _publishing(asked, None, keep_alive=keep_alive)
+        if cycle is not None:
+            cycle.refused = TokenRequired()
+        return cycle
+    grant = _grant(authorization)
+    if grant is None:
         return None
+    return _publishing(asked, grant, keep_alive=keep_alive)
+
+
+def _grant(authorization: bytes) -> Grant | None:
+    """Of a token that this process knows."""
     text = authorization.decode("latin-1")
     if text[: len(_BEARER)] == _BEARER:  # as nearly everybody writes it
         return authentication.known_token(text[len(_BEARER) :])

@@ -37,6 +37,7 @@ class LaneCycle:
     disconnected = False
     granted = 0
     message_event = _NoEvent()
+    refused: FluxError | None = None  # before its body is read
     more_body = True
     response_complete = False
 
