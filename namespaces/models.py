@@ -54,7 +54,7 @@ class Token(models.Model):
 
     id = models.TextField(primary_key=True, db_collation="C")
     namespace = models.ForeignKey(
-        Namespace, on_delete=models.PROTECT, related_name="tokens"
+        Namespace, on_delete=models.PROTECT, related_name="tokens", db_index=False
     )
     label = models.TextField()
     scopes = ArrayField(models.TextField())
@@ -65,6 +65,10 @@ class Token(models.Model):
     revoked_at = models.DateTimeField(null=True)
     version = models.BigIntegerField(db_index=True)
 
+    class Meta:
+        # Declared here, it comes without the one for LIKE that a foreign key would add.
+        indexes = (models.Index(fields=("namespace",), name="namespaces_token_ns"),)
+
     def __str__(self) -> str:
         return f"{self.label} ({self.id})"
 
@@ -73,9 +77,14 @@ class Secret(models.Model):
     """SHA-256 of a token's text. Two are valid while a rotation's overlap lasts."""
 
     digest = models.BinaryField(primary_key=True, max_length=32)
-    token = models.ForeignKey(Token, on_delete=models.CASCADE, related_name="secrets")
+    token = models.ForeignKey(
+        Token, on_delete=models.CASCADE, related_name="secrets", db_index=False
+    )
     made_at = models.DateTimeField(db_default=Now())
     valid_until = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("token",), name="namespaces_secret_token"),)
 
     def __str__(self) -> str:
         return f"a secret of {self.token_id}"
@@ -106,6 +115,7 @@ class Usage(models.Model):
 
     class Meta:
         verbose_name_plural = "usage"
+        indexes = (models.Index(fields=("hour",), name="namespaces_usage_hour"),)
 
     def __str__(self) -> str:
         return f"{self.namespace} {self.hour:%Y-%m-%d %H:00}"

@@ -87,8 +87,11 @@ class Migration(migrations.Migration):
                 ('last_used_at', models.DateTimeField(null=True)),
                 ('revoked_at', models.DateTimeField(null=True)),
                 ('version', models.BigIntegerField(db_index=True)),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tokens', to='namespaces.namespace')),
+                ('namespace', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='tokens', to='namespaces.namespace')),
             ],
+            options={
+                'indexes': [models.Index(fields=['namespace'], name='namespaces_token_ns')],
+            },
         ),
         migrations.CreateModel(
             name='Secret',
@@ -96,8 +99,11 @@ class Migration(migrations.Migration):
                 ('digest', models.BinaryField(max_length=32, primary_key=True, serialize=False)),
                 ('made_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('valid_until', models.DateTimeField(null=True)),
-                ('token', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='secrets', to='namespaces.token')),
+                ('token', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='secrets', to='namespaces.token')),
             ],
+            options={
+                'indexes': [models.Index(fields=['token'], name='namespaces_secret_token')],
+            },
         ),
         migrations.CreateModel(
             name='UsageCursor',
