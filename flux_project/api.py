@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from events import committer
+from events.endpoints import limited
 from flux_project import bugs, pool, request_ids
 from flux_project.errors import (
     FluxError,
@@ -148,7 +149,7 @@ def respond(reply: Reply) -> HttpResponse:
 def handle_exception(error: Exception, context: dict[str, Any]) -> HttpResponse:
     """DRF's hook: the answer to what a view raised."""
     if isinstance(error, FluxError):
-        return respond(refusal(error))
+        return respond(limited(refusal(error), getattr(context["view"], "grant", None)))
     if isinstance(error, exceptions.MethodNotAllowed):
         response = respond(refusal(MethodNotAllowed()))
         response["Allow"] = ", ".join(context["view"].allowed_methods)

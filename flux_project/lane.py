@@ -292,10 +292,12 @@ def _publishing(
         limit = config.current().body_size_limit_batch_bytes
     else:
         return None
-    served: Callable[[bytes], Result] = serve
-    if grant is not None:
-        served = partial(serve, grant=grant)
-    return cycle(asked, served, limit=limit, keep_alive=keep_alive)
+    if grant is None:
+        return cycle(asked, serve, limit=limit, keep_alive=keep_alive)
+    served = partial(serve, grant=grant)
+    made = cycle(asked, served, limit=limit, keep_alive=keep_alive)
+    made.grant = grant
+    return made
 
 
 def _reading(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:

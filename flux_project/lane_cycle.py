@@ -8,9 +8,11 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import ClassVar
 
+from events.endpoints import limited
 from flux_project import bugs, metrics, refusals, request_ids
 from flux_project.errors import FluxError
 from flux_project.reply import Read, Reply, Write, identified, refusal
+from namespaces.grants import Grant
 
 Result = Reply | Write | Read
 # The address of a request, and its headers.
@@ -38,6 +40,7 @@ class LaneCycle:
     granted = 0
     message_event = _NoEvent()
     refused: FluxError | None = None  # before its body is read
+    grant: Grant | None = None
     more_body = True
     response_complete = False
 
@@ -63,7 +66,7 @@ class LaneCycle:
     def refuse(self, error: FluxError | None = None) -> Reply:
         """The answer that names an error; without one, the bug being handled."""
         with request_ids.bound(self.id):
-            return refusal(error or bugs.of_request())
+            return limited(refusal(error or bugs.of_request()), self.grant)
 
     def identify(self, reply: Reply) -> Reply:
         """Notes an error's answer in the log, and gives it the id."""

@@ -1,7 +1,8 @@
 """Who shows tokens that are no good, too often: bounded by address, in each process.
 
 A secret of 256 bits cannot be guessed; this keeps those who try from costing the
-database a look each. Invariant: memory is bounded, and a good token is never refused.
+database a look each. Invariant: memory is bounded, and a good token that this process
+knows, as it does half a second after it was made, is never refused.
 """
 
 import ipaddress

@@ -62,8 +62,14 @@ _SOCKET = operation(
     text=(
         "Listen and publish on a WebSocket",
         "The same feed, with subscriptions that change and events to publish. The"
-        " query may hold a first subscription.",
+        " query may hold a first subscription. Listening needs no token. Publishing"
+        " needs a namespace's in auth mode: in each message, as"
+        ' `{"type":"publish","token":"flux_…","event":{…}}`, or in the header'
+        " `Authorization` of the handshake, for all messages without one. It is looked"
+        " at with every message; what is wrong with it is a frame `error`, and the"
+        " connection stays open.",
     ),
+    security=[{}, {"namespaceToken": []}],
     parameters=_WANTED,
     answers={
         "101": {"description": "A WebSocket (RFC 6455); its messages are JSON texts."},

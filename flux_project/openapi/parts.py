@@ -23,6 +23,17 @@ _RETRY_AFTER = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+_CHALLENGE = {
+    "WWW-Authenticate": {
+        "description": "What kind of token is needed.",
+        "schema": {"const": "Bearer"},
+    }
+}
+_HEADERS: dict[str, Mapping[str, Schema]] = {
+    "401": _CHALLENGE,
+    "429": _RETRY_AFTER,
+    "503": _RETRY_AFTER,
+}
 
 
 def ref(name: str) -> Schema:
@@ -75,8 +86,8 @@ def error(status: str, description: str) -> Schema:
         "description": description,
         "content": {"application/json": {"schema": ref("Error")}},
     }
-    if status == "503":
-        described["headers"] = _RETRY_AFTER
+    if status in _HEADERS:
+        described["headers"] = dict(_HEADERS[status])
     return described
 
 

@@ -43,13 +43,19 @@ CHANGE_CONFIG = operation(
     errors={
         "401": "The admin token is missing or wrong.",
         "403": "The server has no admin token, or the page's origin may not use it.",
+        "429": "Too many tokens from this address were no good.",
     },
 )
 
 LIST_CONNECTORS = operation(
     "listConnectors",
     tag="Service",
-    text=("List connectors", "The kinds of producers that Flux can run itself."),
+    text=(
+        "List connectors",
+        "The kinds of producers that Flux can run itself. In auth mode a token is not"
+        " needed, but one that is sent must be usable.",
+    ),
+    security=[{}, {"namespaceToken": []}],
     answers={
         "200": answer(
             "The connectors.",
@@ -85,6 +91,10 @@ LIST_CONNECTORS = operation(
                 ]
             },
         )
+    },
+    errors={
+        "401": "Auth mode: the token is unknown, revoked or expired.",
+        "429": "Auth mode: too many tokens from this address were no good.",
     },
 )
 

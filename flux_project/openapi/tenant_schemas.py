@@ -25,7 +25,12 @@ _PREFIX: Schema = {
     "type": ["string", "null"],
     "description": "What the ids begin with that it may write: `name/` or longer.",
 }
-_LABEL: Schema = {"type": "string", "minLength": 1, "maxLength": 100}
+_LABEL: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 100,
+    "description": "What people call it: printable characters, not only blanks.",
+}
 
 _TOKEN: dict[str, Schema] = {
     "id": {"type": "string", "description": "Part of the token's text; no secret."},
@@ -67,12 +72,22 @@ COMPONENTS: dict[str, Schema] = {
         "required": ["label"],
         "properties": {
             "label": _LABEL,
-            "scopes": {**_SCOPES, "type": ["array", "null"]},
-            "prefix": _PREFIX,
+            "scopes": {
+                **_SCOPES,
+                "type": ["array", "null"],
+                "description": "What it is to be good for. Default: `publish` alone.",
+            },
+            "prefix": {
+                **_PREFIX,
+                "description": "What the ids are to begin with that it may write:"
+                " `name/` or longer. Default: that of the token that makes it.",
+            },
             "expires_in_seconds": {
                 "type": ["integer", "null"],
                 "minimum": 1,
                 "maximum": 315_360_000,
+                "description": "When it ends by itself. Default: with the token that"
+                " makes it, which it cannot outlive.",
             },
         },
     },

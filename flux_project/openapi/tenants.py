@@ -37,8 +37,12 @@ _NEITHER = "There is no such namespace or token; in open mode there are none at 
 _NOT_ADMIN = "The admin token is missing or wrong."
 _NOT_USABLE = "No token, or one that is unknown, revoked or expired."
 _NOT_YOURS = (
-    "The token is another namespace's, lacks the scope `tokens`, or has less than it"
-    " is asked to give."
+    "A page of this origin may not use the server; or the token is another namespace's"
+    " or for another prefix, or lacks the scope `tokens`."
+)
+_NOT_YOURS_TO_GIVE = (
+    f"{_NOT_YOURS[:-1]}, or has less than it is asked to give, or its namespace is"
+    " suspended."
 )
 _FAILED = "Too many tokens from this address were no good."
 
@@ -69,7 +73,7 @@ REGISTER = operation(
         "403": "The server has no admin token, or the page's origin may not use it.",
         "404": "The server is in open mode.",
         "409": "The name is taken, or was once.",
-        "429": "Too many were registered from this address.",
+        "429": "From this address, too many were registered or too many tokens failed.",
     },
 )
 
@@ -169,7 +173,7 @@ MAKE_TOKEN = operation(
     },
     errors={
         "401": _NOT_USABLE,
-        "403": _NOT_YOURS,
+        "403": _NOT_YOURS_TO_GIVE,
         "404": _OPEN_MODE,
         "409": "The namespace has 1,000 tokens already.",
         "429": _FAILED,
@@ -212,7 +216,7 @@ ROTATE_TOKEN = operation(
     },
     errors={
         "401": _NOT_USABLE,
-        "403": _NOT_YOURS,
+        "403": _NOT_YOURS_TO_GIVE,
         "404": _NEITHER,
         "409": "The token was revoked or has expired.",
         "429": _FAILED,

@@ -1,6 +1,9 @@
 """Descriptions of the operations that append to the log (contract §§1, 4)."""
 
-from flux_project.openapi.parts import answer, body, operation, ref
+from collections.abc import Mapping
+from typing import Any
+
+from flux_project.openapi.parts import Schema, answer, body, header, operation, ref
 from flux_project.openapi.schemas import ENTITY_ID
 
 _ROOM = {
@@ -26,19 +29,72 @@ _REMOVING = {
     },
 }
 _PUBLISHED = {"eventId": "room-101-0900", "stream": "sensors", "seq": 1}
-_RESERVED = (
+_NOT_USABLE = "Auth mode: no token, or one that is unknown, revoked or expired."
+_NOT_ALLOWED = (
     "A page of this origin may not use the server, or the namespace is reserved."
+    " Auth mode: the token is another namespace's or for another prefix, lacks the"
+    " scope `{scope}`, or its namespace is suspended."
+)
+_OVER_LIMIT = (
+    "Auth mode: the namespace is over its rate limit, or too many tokens from this"
+    " address were no good."
 )
 _GONE = "There is no such entity."
+_RATE_LIMIT = {
+    "RateLimit-Policy": header(
+        "Auth mode, while there is a limit: `q` events in `w` seconds.",
+        {"type": "string", "example": '"namespace";q=10000;w=60'},
+    ),
+    "RateLimit": header(
+        "Auth mode, while there is a limit: `r` events may be written now, and the"
+        " namespace may write all of them again in `t` seconds.",
+        {"type": "string", "example": '"namespace";r=9990;t=1'},
+    ),
+}
+# What is answered before it is known whose token it is, or after nobody knows it.
+_UNLIMITED = {"401", "408", "431", "500", "503"}
 
-PUBLISH = operation(
+
+def _write(
+    name: str,
+    *,
+    scope: str,
+    answers: Mapping[str, Schema],
+    errors: Mapping[str, str],
+    **more: Any,
+) -> dict[str, Any]:
+    """An operation that takes a namespace's token in auth mode, and needs none in open
+    mode."""
+    meanings = {
+        "401": _NOT_USABLE,
+        "403": _NOT_ALLOWED.format(scope=scope),
+        "429": _OVER_LIMIT,
+        **errors,
+    }
+    described = operation(
+        name,
+        answers=answers,
+        errors=meanings,
+        security=[{"namespaceToken": []}, {}],
+        **more,
+    )
+    for status, answered in described["operation"]["responses"].items():
+        if status not in _UNLIMITED:
+            answered["headers"] = answered.get("headers", {}) | _RATE_LIMIT
+    return described
+
+
+PUBLISH = _write(
     "publishEvent",
+    scope="publish",
     tag="Events",
     text=(
         "Publish one event",
         "A 200 means: committed to disk, the state already derived; the next read by"
         " anyone sees it. Unknown fields are ignored, a repeated key keeps its last"
-        " value. Give an `eventId` whenever the request may have to be sent again.",
+        " value. Give an `eventId` whenever the request may have to be sent again. In"
+        " auth mode the id's namespace is the token's, and a tombstone needs the scope"
+        " `delete` instead of `publish`.",
     ),
     requestBody=body(
         ref("Event"),
@@ -52,19 +108,19 @@ PUBLISH = operation(
     answers={
         "200": answer("It is stored.", ref("Published"), example=_PUBLISHED),
     },
-    errors={
-        "403": _RESERVED,
-        "413": "The body, the event or the entity is too large.",
-    },
+    errors={"413": "The body, the event or the entity is too large."},
 )
 
-PUBLISH_BATCH = operation(
+PUBLISH_BATCH = _write(
     "publishEvents",
+    scope="publish",
     tag="Events",
     text=(
         "Publish many events",
         "A bad event fails alone; the others commit together, in order, with"
-        " consecutive `seq`. The status is 200 even when all fail: look at `failed`.",
+        " consecutive `seq`. The status is 200 even when all fail: look at `failed`. In"
+        " auth mode an event that its token does not cover, or that is beyond the rate"
+        " limit, fails alone too; without a usable token the whole request is a 401.",
     ),
     requestBody=body(
         {
@@ -110,10 +166,15 @@ PUBLISH_BATCH = operation(
             },
         )
     },
+    errors={
+        "403": "A page of this origin may not use the server.",
+        "429": "Auth mode: too many tokens from this address were no good.",
+    },
 )
 
-DELETE_ENTITY = operation(
+DELETE_ENTITY = _write(
     "deleteEntity",
+    scope="delete",
     tag="Entities",
     text=(
         "Delete one entity",
@@ -143,7 +204,7 @@ DELETE_ENTITY = operation(
             example={"entity_id": "dawn-coral/room-101", "eventId": "0197…"},
         )
     },
-    errors={"403": _RESERVED, "404": _GONE},
+    errors={"404": _GONE},
 )
 
 _FILTERS = {
@@ -157,13 +218,16 @@ _FILTERS = {
     },
 }
 
-DELETE_MATCHING = operation(
+DELETE_MATCHING = _write(
     "deleteEntities",
+    scope="delete",
     tag="Entities",
     text=(
         "Delete many entities",
         "By exactly one filter. More than 10,000 matches: 400, and nothing is deleted."
-        " Ids that do not exist are counted as failures; one listed twice counts once.",
+        " Ids that do not exist are counted as failures; one listed twice counts once."
+        " In auth mode nothing is deleted either when some of it is not the token's or"
+        " when it is more than the rate limit allows; each deletion is an event.",
     ),
     requestBody=body(
         {
@@ -194,5 +258,5 @@ DELETE_MATCHING = operation(
             example={"deleted": 2, "failed": 0, "errors": []},
         )
     },
-    errors={"403": _RESERVED},
+    errors={},
 )

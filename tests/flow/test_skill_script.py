@@ -295,6 +295,10 @@ def curl_arguments(skill: Skill, folder: Path, *arguments: str) -> str:
         ["publish", "s", "me", "e", '{"private":1}'],
         ["batch", '[{"private":1}]'],
         ["admin-config", '{"private":1}'],
+        ["register", "private"],
+        ["token-create", "private", "--namespace", "n"],
+        ["token-rotate", "id", "--namespace", "n"],
+        ["token-revoke", "id", "--namespace", "n"],
     ],
 )
 def test_curls_arguments_hold_no_token_and_no_body(
@@ -465,6 +469,9 @@ def test_the_answer_to_a_large_batch_is_read_quickly(
 
 PUBLISH_USAGE = "publish STREAM SOURCE ENTITY_ID PROPERTIES_JSON"
 LIST_USAGE = "list [--prefix PREFIX | --namespace NAME]"
+REGISTER_USAGE = "register NAME [--token-only]"
+CREATE_USAGE = "token-create LABEL [OPTION...]"
+ROTATE_USAGE = "token-rotate ID [--overlap SECONDS] [OPTION...]"
 
 
 @pytest.mark.parametrize(
@@ -495,6 +502,24 @@ LIST_USAGE = "list [--prefix PREFIX | --namespace NAME]"
         (["batch-delete"], "batch-delete FILTER_JSON"),
         (["connectors", "x"], "connectors"),
         (["admin-config", "{}", "{}"], "admin-config [CONFIG_JSON]"),
+        (["register"], REGISTER_USAGE),
+        (["register", ""], REGISTER_USAGE),
+        (["register", "a-name", "another"], REGISTER_USAGE),
+        (["register", "a-name", "--scope", "publish"], REGISTER_USAGE),
+        (["namespace"], "namespace NAME"),
+        (["namespace", "a-name", "--token-only"], "namespace NAME"),
+        (["tokens"], "tokens [NAME]"),
+        (["tokens", "a-name", "--namespace"], "tokens [NAME]"),
+        (["token-create"], CREATE_USAGE),
+        (["token-create", "a label"], CREATE_USAGE),
+        (["token-create", "a label", "--scopes", "publish"], CREATE_USAGE),
+        (["token-create", "a label", "--expires-in", "soon"], CREATE_USAGE),
+        (["token-create", "a label", "--expires-in", "007"], CREATE_USAGE),
+        (["token-create", "a label", "-x"], CREATE_USAGE),
+        (["token-rotate", "--namespace", "a-name"], ROTATE_USAGE),
+        (["token-rotate", "id", "--overlap", "-1", "--namespace=n"], ROTATE_USAGE),
+        (["token-revoke", "id"], "token-revoke ID"),
+        (["token-revoke", "id", "--overlap=1", "--namespace=n"], "token-revoke ID"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_shows_the_right_one(
@@ -521,6 +546,12 @@ COMMANDS = [
     "batch-delete",
     "connectors",
     "admin-config",
+    "register",
+    "namespace",
+    "tokens",
+    "token-create",
+    "token-rotate",
+    "token-revoke",
 ]
 
 
@@ -542,7 +573,13 @@ def test_help_names_every_command_and_setting(skill: Skill, argument: str) -> No
     assert (ended.status, ended.err) == (0, "")
     for command in COMMANDS:
         assert re.search(rf"^  {command}\b", ended.out, re.MULTILINE)
-    for setting in ("FLUX_URL", "FLUX_TOKEN", "FLUX_ADMIN_TOKEN", "FLUX_TIMEOUT"):
+    for setting in (
+        "FLUX_URL",
+        "FLUX_TOKEN",
+        "FLUX_NAMESPACE",
+        "FLUX_ADMIN_TOKEN",
+        "FLUX_TIMEOUT",
+    ):
         assert setting in ended.out
 
 

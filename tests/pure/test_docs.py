@@ -22,7 +22,7 @@ DOCUMENTS = sorted(
     [*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"), *SKILL.glob("**/*.md")]
 )
 # The client's own variables, which the server does not read.
-OF_CLIENTS = {"FLUX_URL", "FLUX_TOKEN", "FLUX_TIMEOUT"}
+OF_CLIENTS = {"FLUX_URL", "FLUX_TOKEN", "FLUX_NAMESPACE", "FLUX_TIMEOUT"}
 # What the tests and the benchmarks set for themselves.
 INNER = {"FLUX_TEST_PG_BINDIR"}
 
@@ -47,6 +47,7 @@ def operations() -> Iterator[str]:
     """Every route with every method it takes, as the documents write them."""
     for route in cast(list[URLPattern | URLResolver], urlpatterns):
         path = "/" + re.sub(r"\(\?P<(\w+)>.*", r"{\1}", str(route.pattern).lstrip("^"))
+        path = re.sub(r"<(\w+)>", r"{\1}", path)
         actions: dict[str, str] = {"get": ""}
         if isinstance(route, URLPattern):
             actions = getattr(route.callback, "actions", actions)

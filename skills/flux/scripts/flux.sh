@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Flux from the command line: publish events; read, list, watch and delete entities.
+# Flux from the command line: publish events; read, list, watch and delete entities;
+# register a namespace and keep its tokens.
 #
 # Needs bash 3.2 or newer and curl; of the tools that every system has, sleep (watch)
 # and, where bash is older than 5, date (publish). What the server answers goes to
@@ -24,9 +25,12 @@ ANSWER= # what the last successful request brought
 TEXT=   # what the last read_text brought
 SHOWN=  # what the last make_printable brought
 
+WHOSE=FLUX_TOKEN # the variable whose token is sent
+
 # --- help --------------------------------------------------------------------
 
-readonly COMMANDS='health publish get list watch delete batch batch-delete connectors admin-config'
+readonly COMMANDS='health publish get list watch delete batch batch-delete connectors admin-config
+register namespace tokens token-create token-rotate token-revoke'
 
 usage_of() { # COMMAND: its synopsis and what it does
   case $1 in
@@ -51,6 +55,18 @@ usage_of() { # COMMAND: its synopsis and what it does
       'Show the connectors and how they are.' ;;
     admin-config) printf '%s\n' 'admin-config [CONFIG_JSON]' \
       'Show the runtime configuration, or change it (needs FLUX_ADMIN_TOKEN).' ;;
+    register) printf '%s\n' 'register NAME [--token-only]' \
+      'Register a namespace. Its first token is shown now and never again.' ;;
+    namespace) printf '%s\n' 'namespace NAME' \
+      'Show when a namespace was registered and how many entities it has.' ;;
+    tokens) printf '%s\n' 'tokens [NAME]' \
+      "Show a namespace's tokens: what they may do, when they were used. No secrets." ;;
+    token-create) printf '%s\n' 'token-create LABEL [OPTION...]' \
+      'Make a token, which is shown now and never again. It publishes, if not told else.' ;;
+    token-rotate) printf '%s\n' 'token-rotate ID [--overlap SECONDS] [OPTION...]' \
+      'Give a token a new secret, which is shown now and never again. Its id stays.' ;;
+    token-revoke) printf '%s\n' 'token-revoke ID [--namespace NAME]' \
+      'Revoke a token: it is refused everywhere within a second.' ;;
     *) return 1 ;;
   esac
 }
@@ -73,7 +89,8 @@ help_all() {
     'A JSON argument may be - (read stdin) or @FILE. -- ends the options.' '' \
     'FLUX_URL          the server (http://localhost:3000)' \
     'FLUX_TOKEN        bearer token; not needed on a server without authentication' \
-    'FLUX_ADMIN_TOKEN  operator token, for changing admin-config' \
+    'FLUX_NAMESPACE    the namespace of tokens and token-... without --namespace' \
+    'FLUX_ADMIN_TOKEN  operator token, for changing admin-config and for register' \
     'FLUX_TIMEOUT      seconds one request may take (60), but for watch'
 }
 
@@ -92,6 +109,26 @@ help_one() { # COMMAND
       'One line per frame: what the server sent, as JSON, or on a terminal for people.' \
       'A lost connection is made again and goes on where it was: no event is missed' \
       'and none is shown twice.' ;;
+  esac
+  case $1 in
+    token-create) printf '%s\n' '' \
+      '--scope SCOPE         publish, delete, connectors or tokens; may be repeated' \
+      '--prefix PREFIX       only for ids that begin so, as NAME/part/' \
+      '--expires-in SECONDS  it ends by itself then' ;;
+    token-rotate) printf '%s\n' '' \
+      '--overlap SECONDS     the old secret works on for so long; default 0' ;;
+    register | tokens | token-revoke) printf '\n' ;;
+  esac
+  case $1 in
+    register | token-create | token-rotate) printf '%s\n' \
+      '--token-only          print nothing but the token, as for a variable' ;;
+  esac
+  case $1 in
+    register) printf '%s\n' '' \
+      'Needs FLUX_ADMIN_TOKEN, where registration is not open to everyone.' ;;
+    tokens | token-*) printf '%s\n' \
+      '--namespace NAME      default: FLUX_NAMESPACE' '' \
+      'Needs FLUX_TOKEN with the scope tokens or, if that is not set, FLUX_ADMIN_TOKEN.' ;;
   esac
 }
 
@@ -278,15 +315,26 @@ refusal() { # STATUS BODY REDIRECT: what the server said
   printf '%s' "$message (${code:+$code, }HTTP $1)"
 }
 
-refused() { # STATUS BODY REDIRECT: say it, and end
-  say "$(refusal "$@")"
+refused() { # STATUS BODY REDIRECT [TOKEN [SECONDS]]: say it and what helps, and end
+  local why
+  why=$(refusal "$1" "$2" "$3")
+  say "$why"
+  case $1 in
+    401)
+      if [[ -z ${4-} ]]; then say "$WHOSE is not set"; else say "$WHOSE was not accepted"; fi
+      ;;
+    429 | 503)
+      # Some of the server's sentences say it themselves.
+      [[ -z ${5-} || $why == *" $5 s"* ]] || say "try again in $5 s"
+      ;;
+  esac
   exit 1
 }
 
 # request METHOD PATH TOKEN [CURL_OPTION...]: sets ANSWER, or ends the program.
 # The token reaches curl through a pipe: arguments are open to every user's ps.
 request() {
-  local method=$1 path=$2 token=$3 limit url status redirect failure=0
+  local method=$1 path=$2 token=$3 limit url status seconds redirect failure=0
   shift 3
   [[ $token != *[[:cntrl:]]* ]] ||
     misused 'the token contains a control character (a line end?)'
@@ -296,20 +344,28 @@ request() {
     curl -q --silent --show-error --globoff --path-as-is --proto =http,https \
       --connect-timeout "$CONNECT_SECONDS" --max-time "$limit" \
       --header 'Accept: application/json' --header @<(authorization "$token") \
-      --write-out '\n%{redirect_url}\n%{http_code}' \
+      --write-out '\n%{redirect_url}\n%header{retry-after}\n%{http_code}' \
       --request "$method" "$@" --url "$url$path"
   ) || failure=$?
   status=${ANSWER: -3}
   ANSWER=${ANSWER%$'\n'*}
+  seconds=$ANSWER
+  ANSWER=${ANSWER%$'\n'*}
+  seconds=${seconds:${#ANSWER}+1}
+  # curl before 7.84 knows no headers here and writes their names down.
+  [[ $seconds == +([0-9]) ]] || seconds=
   redirect=$ANSWER
   ANSWER=${ANSWER%$'\n'*}
   redirect=${redirect:${#ANSWER}+1}
   # An upload that is refused early can break the connection behind the answer.
-  if [[ $status == [345]?? ]]; then refused "$status" "$ANSWER" "$redirect"; fi
+  if [[ $status == [345]?? ]]; then
+    refused "$status" "$ANSWER" "$redirect" "$token" "$seconds"
+  fi
   if ((failure)); then
     say "no answer from $url (curl ended with $failure)"
     exit 3
   fi
+  if [[ $status == 204 && -z $ANSWER ]]; then return; fi
   if [[ $status != 2?? || ${ANSWER:$(leading_space "$ANSWER"):1} != [\{\[] ]]; then
     say "$url answered something other than JSON (HTTP $status): is it a Flux server?"
     exit 3
@@ -445,11 +501,148 @@ run_connectors() {
 
 run_admin_config() {
   if (($#)); then
+    WHOSE=FLUX_ADMIN_TOKEN
     send_json admin-config PUT /api/admin/config "${FLUX_ADMIN_TOKEN:-}" "$1"
   else
     request GET /api/admin/config "$token"
   fi
   show
+}
+
+# --- namespaces and their tokens ---------------------------------------------
+
+SUBJECT=    # the name, label or id that a command below is about
+NAMESPACE=  # --namespace
+FIELDS=     # of the body, as JSON, each behind a comma
+SCOPES=     # those wanted, as JSON strings
+TOKEN_ONLY= # print nothing else
+
+run_register() {
+  local body
+  tenant_arguments register "$@"
+  WHOSE=FLUX_ADMIN_TOKEN
+  body="{\"name\":$(json_string "$SUBJECT")}"
+  send POST /api/namespaces "${FLUX_ADMIN_TOKEN:-}" < <(printf '%s' "$body")
+  show_token
+}
+
+run_namespace() {
+  local path
+  tenant_arguments namespace "$@"
+  NAMESPACE=$SUBJECT
+  path=$(namespace_path namespace)
+  request GET "$path" "$token"
+  show
+}
+
+run_tokens() {
+  local path
+  tenant_arguments tokens "$@"
+  NAMESPACE=${NAMESPACE:-$SUBJECT}
+  path=$(namespace_path tokens)
+  choose_token
+  request GET "$path/tokens" "$token"
+  show
+}
+
+run_token_create() {
+  local path body
+  tenant_arguments token-create "$@"
+  path=$(namespace_path token-create)
+  choose_token
+  body="{\"label\":$(json_string "$SUBJECT")${SCOPES:+,\"scopes\":[$SCOPES]}$FIELDS}"
+  send POST "$path/tokens" "$token" < <(printf '%s' "$body")
+  show_token
+}
+
+run_token_rotate() {
+  local path
+  tenant_arguments token-rotate "$@"
+  path=$(namespace_path token-rotate)
+  path+=/tokens/$(percent_encoded "$SUBJECT")/rotate
+  choose_token
+  send POST "$path" "$token" < <(printf '{%s}' "${FIELDS#,}")
+  show_token
+}
+
+run_token_revoke() {
+  local path
+  tenant_arguments token-revoke "$@"
+  path=$(namespace_path token-revoke)
+  choose_token
+  request DELETE "$path/tokens/$(percent_encoded "$SUBJECT")" "$token"
+}
+
+tenant_arguments() { # COMMAND ARGUMENT...: into the variables above
+  local command=$1 has_options=yes has_subject=
+  shift
+  while (($#)); do
+    case $has_options:$1 in
+      yes:--) has_options= ;;
+      yes:--token-only)
+        [[ $command == @(register|token-create|token-rotate) ]] ||
+          misused "unknown argument: $1" "$command"
+        TOKEN_ONLY=yes
+        ;;
+      yes:--*=*)
+        set -- "${1%%=*}" "${1#*=}" "${@:2}"
+        continue
+        ;;
+      yes:--*)
+        tenant_option "$command" "$@"
+        shift
+        ;;
+      yes:-*) misused "unknown argument: $1" "$command" ;;
+      *)
+        [[ -z $has_subject ]] || misused "$command: too many arguments" "$command"
+        [[ -n $1 ]] || misused "$command: an argument is empty" "$command"
+        SUBJECT=$1 has_subject=yes
+        ;;
+    esac
+    shift
+  done
+  [[ -n $has_subject || $command == tokens ]] ||
+    misused "$command: an argument is missing" "$command"
+}
+
+tenant_option() { # COMMAND OPTION [VALUE...]
+  case $1$2 in
+    tokens--namespace | token-*--namespace) ;;
+    token-create--@(scope|prefix|expires-in) | token-rotate--overlap) ;;
+    *) misused "unknown argument: $2" "$1" ;;
+  esac
+  (($# > 2)) || misused "$2 needs a value" "$1"
+  case $2 in
+    --namespace) NAMESPACE=$3 ;;
+    --scope) SCOPES+=${SCOPES:+,}$(json_string "$3") ;;
+    --prefix) FIELDS+=",\"prefix\":$(json_string "$3")" ;;
+    *)
+      [[ $3 == @(0|[1-9]*([0-9])) ]] || misused "$2 needs a number of seconds" "$1"
+      if [[ $2 == --overlap ]]; then FIELDS+=",\"overlap_seconds\":$3"; else
+        FIELDS+=",\"expires_in_seconds\":$3"
+      fi
+      ;;
+  esac
+}
+
+namespace_path() { # COMMAND
+  local name=${NAMESPACE:-${FLUX_NAMESPACE:-}}
+  [[ -n $name ]] || misused 'which namespace? FLUX_NAMESPACE is not set' "$1"
+  printf '/api/namespaces/%s' "$(percent_encoded "$name")"
+}
+
+choose_token() { # the namespace's own goes first: it can do no harm elsewhere
+  if [[ -z $token && -n ${FLUX_ADMIN_TOKEN:-} ]]; then
+    WHOSE=FLUX_ADMIN_TOKEN token=$FLUX_ADMIN_TOKEN
+  fi
+}
+
+show_token() { # what a token came with, or nothing but the token
+  if [[ -z $TOKEN_ONLY ]]; then
+    show
+  else
+    printf '%s\n' "$(json_text "$ANSWER" token)"
+  fi
 }
 
 # --- watching ----------------------------------------------------------------
@@ -770,6 +963,10 @@ check_arguments() { # COMMAND ARGUMENT...: as many as it takes
   (($# <= most)) || misused "$command: too many arguments" "$command"
 }
 
+has_both() { # COMMAND: options, and what is none?
+  [[ $1 == @(watch|register|namespace|tokens|token-*) ]]
+}
+
 main() {
   local command=${1-} token=${FLUX_TOKEN:-}
   (($#)) || misused 'no command given'
@@ -786,7 +983,7 @@ main() {
       help_one "$command"
       return
       ;;
-    --) [[ $command == watch ]] || shift ;; # watch has both, options and an id
+    --) has_both "$command" || shift ;;
   esac
   command -v curl >/dev/null || { say 'curl is not installed' && exit 3; }
   check_arguments "$command" "$@"
