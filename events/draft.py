@@ -18,6 +18,7 @@ from events.outlook import Outlook
 from flux_project.errors import FluxError
 from flux_project.gather import Bounds
 from flux_project.pipeline import Call
+from namespaces import levels
 
 # So many requests, or commands, are worth a commit of their own.
 FULL_REQUESTS = 48
@@ -93,6 +94,7 @@ class Draft:
 
     def settle(self, answers: Sequence[PGresult]) -> None:
         """Takes from the answers to its calls what its namespaces have spent."""
+        levels.count_refusals(self.group.ledger.refused)
         if self.group.ledger.spends:
             self.outlook.settle(self.group, self.group.spent(answers))
 

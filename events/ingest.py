@@ -122,6 +122,7 @@ def _attempt(
         announce.tell_all(Committed(group.first_seq, at, group.events))
     else:
         pipeline.run(connection, [pipeline.ROLLBACK])
+    levels.count_refusals(group.ledger.refused)
     return outcomes
 
 
@@ -251,6 +252,7 @@ def _store_now(
     _read(connection, group, commands)
     outcomes = [group.decide(connection, command) for command in commands]
     pipeline.run(connection, _writes(group))
+    levels.count_refusals(group.ledger.refused)
     return outcomes
 
 

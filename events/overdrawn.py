@@ -22,6 +22,7 @@ def outcomes(commands: Sequence[Command]) -> list[Outcome] | None:
     if not levels.overdrawn or limit is None:
         return None
     refused: list[Outcome] = []
+    counted: dict[str, int] = {}
     for command in commands:
         grant = command.grant
         is_plain = isinstance(command, Append) and command.event.digest is None
@@ -34,5 +35,7 @@ def outcomes(commands: Sequence[Command]) -> list[Outcome] | None:
         if bucket.left(spent, limit=limit):
             levels.overdrawn.discard(grant.namespace)
             return None
-        refused.append(levels.refuse(grant.namespace, 1, spent, limit=limit))
+        refused.append(levels.refusal(grant.namespace, 1, spent, limit=limit))
+        counted[grant.namespace] = counted.get(grant.namespace, 0) + 1
+    levels.count_refusals(counted)
     return refused

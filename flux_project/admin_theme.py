@@ -28,6 +28,10 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
+def _is_administrator(request: HttpRequest) -> bool:
+    return request.user.is_superuser
+
+
 def _never(request: HttpRequest) -> bool:
     """Whether a link to elsewhere is the page one is on."""
     return False
@@ -40,6 +44,11 @@ SIDEBAR = {
         {
             "title": "World",
             "items": [
+                {
+                    "title": "Overview",
+                    "icon": "monitoring",
+                    "link": reverse_lazy("admin:index"),
+                },
                 {
                     "title": "Entities",
                     "icon": "deployed_code",
@@ -59,10 +68,28 @@ SIDEBAR = {
             "separator": True,
             "items": [
                 {
+                    "title": "Namespaces",
+                    "icon": "workspaces",
+                    "link": reverse_lazy("admin:namespaces_namespace_changelist"),
+                    "permission": _may("namespaces.view_namespace"),
+                },
+                {
+                    "title": "Runtime config",
+                    "icon": "tune",
+                    "link": reverse_lazy("admin:namespaces_runtimeconfig_changelist"),
+                    "permission": _may("namespaces.view_runtimeconfig"),
+                },
+                {
+                    "title": "Audit log",
+                    "icon": "receipt_long",
+                    "link": reverse_lazy("admin:namespaces_auditentry_changelist"),
+                    "permission": _may("namespaces.view_auditentry"),
+                },
+                {
                     "title": "Users",
                     "icon": "person",
                     "link": reverse_lazy("admin:auth_user_changelist"),
-                    "permission": _may("auth.view_user"),
+                    "permission": _is_administrator,
                 },
             ],
         },

@@ -4,12 +4,13 @@ import asyncio
 import os
 from typing import cast
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
 _django = cast("Application", get_asgi_application())
 
-from flux_project import services  # noqa: E402  needs the apps that Django just loaded
+from flux_project import proxies, services  # noqa: E402  need the apps loaded above
 from flux_project.api import UnknownRoute  # noqa: E402  likewise
 from flux_project.gate import (  # noqa: E402  likewise
     Application,
@@ -47,7 +48,7 @@ async def _route(scope: Scope, receive: Receive, send: Send) -> None:
         await _django(scope, receive, send)
 
 
-_gate = Observed(Gate(_route))
+_gate = proxies.behind(Observed(Gate(_route)), settings.FLUX_TRUSTED_PROXIES)
 
 
 async def _start() -> None:

@@ -1,11 +1,17 @@
-"""Django's system checks for what an operator may have got wrong."""
+"""Django's system checks for what an operator may have got wrong.
 
-from collections.abc import Sequence
+Each has a number that stays its own. `manage.py check` shows them, and the start of
+Flux logs them.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator, Sequence
 
 from django.apps.config import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
-from flux_project import env
+from flux_project import env, origins
 
 
 @register()
@@ -21,3 +27,72 @@ def unknown_variables(
         )
         for name in env.unknown()
     ]
+
+
+@register()
+def risky_settings(
+    app_configs: Sequence[AppConfig] | None, **options: object
+) -> list[CheckMessage]:
+    """Settings that are valid each, and together not what anybody can mean."""
+    return list(risks())
+
+
+def risks() -> Iterator[CheckMessage]:
+    """What the settings in force put at risk."""
+    for check in _CHECKS:
+        yield from check()
+
+
+def _tokens_in_clear() -> Iterator[CheckMessage]:
+    is_local = origins.is_loopback(settings.FLUX_HOST)
+    if settings.FLUX_AUTH_ENABLED and not is_local and not _is_https():
+        yield Warning(
+            f"Others can reach FLUX_HOST={settings.FLUX_HOST}, and FLUX_PUBLIC_URL is"
+            " no https address: tokens and passwords may travel in clear.",
+            hint="Put a proxy that speaks TLS in front, and name its address there.",
+            id="flux.W002",
+        )
+
+
+def _registration_without_tokens() -> Iterator[CheckMessage]:
+    if settings.FLUX_OPEN_REGISTRATION and not settings.FLUX_AUTH_ENABLED:
+        yield Warning(
+            "FLUX_OPEN_REGISTRATION means nothing without FLUX_AUTH_ENABLED: in open"
+            " mode everybody writes everywhere.",
+            hint="Set FLUX_AUTH_ENABLED=true, or leave both away.",
+            id="flux.W003",
+        )
+
+
+def _proxy_unknown() -> Iterator[CheckMessage]:
+    if _is_https() and not settings.FLUX_TRUSTED_PROXIES:
+        yield Warning(
+            "FLUX_PUBLIC_URL is https, and no proxy is trusted to say so: pages are"
+            " redirected without end, and the audit log and the limits by address"
+            " take everybody for the proxy.",
+            hint="Name the proxy's address in FLUX_TRUSTED_PROXIES.",
+            id="flux.W004",
+        )
+
+
+def _everybody_trusted() -> Iterator[CheckMessage]:
+    for proxy in settings.FLUX_TRUSTED_PROXIES:
+        if ipaddress.ip_network(proxy).prefixlen == 0:
+            yield Warning(
+                f"FLUX_TRUSTED_PROXIES has {proxy}: everybody may say which address"
+                " theirs is, and so escapes the limits and the audit log.",
+                hint="Name the proxy's own address or network.",
+                id="flux.W005",
+            )
+
+
+def _is_https() -> bool:
+    return str(settings.FLUX_PUBLIC_URL).startswith("https://")
+
+
+_CHECKS: tuple[Callable[[], Iterator[CheckMessage]], ...] = (
+    _tokens_in_clear,
+    _registration_without_tokens,
+    _proxy_unknown,
+    _everybody_trusted,
+)

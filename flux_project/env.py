@@ -4,6 +4,7 @@ Every reader remembers the name it was asked for, so that an unknown `FLUX_…` 
 (a typing error, most often) can be told from a known one.
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -16,6 +17,11 @@ _TRUE = {"true", "1", "yes"}
 _FALSE = {"false", "0", "no"}
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?", re.IGNORECASE)
+_SITE = re.compile(
+    rf"(?P<host>{_HOST.pattern}|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?",
+    re.IGNORECASE | re.ASCII,
+)
+_PORTS = {"http": ":80", "https": ":443"}
 
 known: set[str] = set()
 
@@ -123,6 +129,63 @@ def origins(name: str) -> list[str]:
             )
             raise ImproperlyConfigured(message)
     return found
+
+
+def site(name: str) -> str:
+    """`http(s)://host[:port]` as browsers write it in an `Origin`; "" if none is set.
+
+    Neither a path nor a user; no port that the scheme implies.
+    """
+    raw = text(name).strip().lower()
+    if not raw:
+        return ""
+    scheme, separator, rest = raw.partition("://")
+    match = _SITE.fullmatch(rest)
+    port = match and match["port"]
+    is_fine = scheme in _PORTS and separator and match and _is_host(match["host"])
+    if not is_fine or (port and not 1 <= int(port) <= 65_535):
+        message = (
+            f"{name} must be of the form https://flux.example.org"
+            f" or http://flux.example.org:3000, without a path, not {raw!r}."
+        )
+        raise ImproperlyConfigured(message)
+    return raw.removesuffix(_PORTS[scheme])
+
+
+def _is_host(host: str) -> bool:
+    if not host.startswith("["):
+        return True
+    try:
+        return ipaddress.ip_address(host[1:-1]).version == 6
+    except ValueError:
+        return False
+
+
+def networks(name: str) -> list[str]:
+    """Addresses and networks in CIDR form, as `10.0.0.7, 192.168.0.0/16, fd00::/8`."""
+    found = names(name)
+    for part in found:
+        try:
+            ipaddress.ip_network(part)  # of an address: a network of its own
+        except ValueError:
+            message = (
+                f"{name} must list IP addresses and networks"
+                f" such as 10.0.0.7 or 192.168.0.0/16, not {part!r}."
+            )
+            raise ImproperlyConfigured(message) from None
+    return found
+
+
+def secret(name: str, *, least: int) -> str:
+    """A key or token; one of fewer characters can be guessed, and refuses to start.
+
+    Empty is allowed: what that means is the setting's own.
+    """
+    value = text(name)
+    if value and len(value.strip()) < least:
+        message = f"{name} must have at least {least} characters."
+        raise ImproperlyConfigured(message)
+    return value
 
 
 def _is_origin(text: str) -> bool:

@@ -178,7 +178,7 @@ async def _authenticate(scope: Scope) -> None:
     needs_token = scope["method"] == "POST" and scope["path"] in bodies.WRITE_PATHS
     if not (needs_token and settings.FLUX_AUTH_ENABLED):
         return
-    header = _header(scope["headers"], b"authorization")
+    header = authorization(scope)
     found: Grant | FluxError | None = authentication.known(header)
     if found is None:
         try:
@@ -190,6 +190,12 @@ async def _authenticate(scope: Scope) -> None:
             scope["flux.grant"] = error
             raise
     scope["flux.grant"] = found
+
+
+def authorization(scope: Scope) -> str | None:
+    """The header Authorization; None also where it is repeated: which one is meant?"""
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    return given[0].decode("latin-1") if len(given) == 1 else None
 
 
 def address(scope: Scope) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 # Each line of these repeats, in many words, what our own lines say.
-QUIET = ("asyncio", "daphne", "django.request", "psycopg.pool", "uvicorn.error")
+QUIET = ("asyncio", "axes", "daphne", "django.request", "psycopg.pool", "uvicorn.error")
 # Of errors too: any client could have them written, as many as it likes.
 _OF_CLIENTS = {
     "ASGI callable returned without completing handshake.",  # it was refused

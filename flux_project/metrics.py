@@ -79,6 +79,14 @@ HTTP_SECONDS = _histogram(
 )
 ERRORS = _counter("errors", "Requests refused, by the code of the answer.", "code")
 
+# Tenants.
+RATE_LIMITED = _counter(
+    "rate_limited", "Writes refused because a namespace had written all it may."
+)
+FAILED_TOKENS = _counter(
+    "failed_tokens", "Tokens that were shown and are no good, the admin's among them."
+)
+
 # The feed: what brings committed events to the listeners of a process.
 FEED_SEQ = Gauge(
     "flux_feed_seq",

@@ -25,10 +25,10 @@ for _ in range(SIZE):
 
 
 @contextmanager
-def connection() -> Iterator[Connection[TupleRow]]:
+def connection(*, wait_seconds: float = WAIT_SECONDS) -> Iterator[Connection[TupleRow]]:
     """One of the connections, for a statement or a few. Raises Unavailable."""
     try:
-        session = _idle.get(timeout=WAIT_SECONDS)
+        session = _idle.get(timeout=wait_seconds)
     except queue.Empty:
         raise Overloaded from None
     try:

@@ -11,7 +11,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from events import committer
+from events import committer, usage
 from flux_project import metrics
 from flux_project.background import Repeater
 from flux_project.database import Session
@@ -33,6 +33,7 @@ def start() -> None:
         _repeaters.append(
             _loop("flux-directory", directory.ROUND_SECONDS, directory.refresh)
         )
+        _repeaters.append(_loop("flux-usage", usage.ROUND_SECONDS, usage.keep_up))
         _repeaters.append(
             Repeater("flux-metrics", metrics.FLUSH_SECONDS, metrics.flush)
         )

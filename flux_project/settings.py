@@ -5,9 +5,18 @@ comes from the secrets of the first start (`flux_project.credentials`).
 """
 
 import secrets as random_secrets
+from datetime import timedelta
 from pathlib import Path
 
-from flux_project import admin_theme, credentials, env, places, sentences
+from flux_project import (
+    admin_theme,
+    credentials,
+    env,
+    lockout_limits,
+    origins,
+    places,
+    sentences,
+)
 
 sentences.install()
 
@@ -35,24 +44,42 @@ FLUX_ALLOWED_ORIGINS = env.origins("FLUX_ALLOWED_ORIGINS")
 FLUX_ALLOWED_HOSTS = env.hosts("FLUX_ALLOWED_HOSTS")
 FLUX_AUTH_ENABLED = env.boolean("FLUX_AUTH_ENABLED", default=False)
 FLUX_OPEN_REGISTRATION = env.boolean("FLUX_OPEN_REGISTRATION", default=False)
+FLUX_PUBLIC_URL = env.site("FLUX_PUBLIC_URL")
+FLUX_TRUSTED_PROXIES = env.networks("FLUX_TRUSTED_PROXIES")
+_PUBLIC_HOST = FLUX_PUBLIC_URL.partition("://")[2]
+if _PUBLIC_HOST and (FLUX_ALLOWED_HOSTS or not FLUX_AUTH_ENABLED):
+    # Where a list says which names are served, this one is among them.
+    FLUX_ALLOWED_HOSTS.append(origins.host_name(_PUBLIC_HOST))
 
 _secrets = credentials.load(FLUX_DATA_DIR)
+# Open mode is for one machine; there, what an operator chose is not judged.
 FLUX_ADMIN_TOKEN = (
-    env.text("FLUX_ADMIN_TOKEN")
+    env.secret("FLUX_ADMIN_TOKEN", least=16 if FLUX_AUTH_ENABLED else 0)
     if env.is_set("FLUX_ADMIN_TOKEN") or _secrets is None
     else _secrets.admin_token
 )
-SECRET_KEY = env.text("SECRET_KEY") or (
+SECRET_KEY = env.secret("SECRET_KEY", least=32 if FLUX_AUTH_ENABLED else 0) or (
     _secrets.secret_key if _secrets else random_secrets.token_urlsafe(48)
 )
 
 DEBUG = env.boolean("DEBUG", default=False)
 ALLOWED_HOSTS = ["*"]  # flux_project.gate checks the Host header, for every path
 
+# Behind a proxy that speaks TLS, whose X-Forwarded-Proto says whether a browser does.
+_is_https = FLUX_PUBLIC_URL.startswith("https://")
+SECURE_SSL_REDIRECT = _is_https
+SECURE_SSL_HOST = _PUBLIC_HOST
+# A program that was sent on would go on sending its token in clear first.
+SECURE_REDIRECT_EXEMPT = ["^api/", "^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _is_https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+CSRF_TRUSTED_ORIGINS = [FLUX_PUBLIC_URL] if FLUX_PUBLIC_URL else []
+
 # A pool per process, so that a rush of requests waits instead of running the server out
 # of connections. The committer, the readers and the feed own theirs, beside it.
 DATABASE_POOL_SIZE = 10
-DATABASE_OWN_CONNECTIONS = 14
+DATABASE_OWN_CONNECTIONS = 15
 FLUX_EMBEDDED = not env.text("DATABASE_URL")
 FLUX_PLACES = places.locate(FLUX_DATA_DIR)
 DATABASES = {
@@ -81,10 +108,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
+    "axes",
     "flux_project",
     "namespaces",
     "events",
@@ -100,7 +129,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
     "flux_project.observed.note_route",
+    "flux_project.admin_pages.AwayMiddleware",
     # Last: it is synchronous, so Django runs all of these in one thread instead of
     # going to one for each (measured: 1.5 ms of CPU a request instead of 1.9).
     "flux_project.assets.AssetMiddleware",
@@ -139,6 +170,29 @@ CONTENT_SECURITY_POLICY = {  # flux_project.csp says where more is allowed
 }
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses who is locked out
+    "flux_project.roles.RoleBackend",
+]
+# flux_project.lockout says what these mean; the address is the connection's.
+AXES_HANDLER = "flux_project.lockout.Handler"
+AXES_LOCKOUT_CALLABLE = "flux_project.lockout.page"
+AXES_LOCKOUT_PARAMETERS = lockout_limits.COUNTED_BY
+AXES_FAILURE_LIMIT = lockout_limits.MOST_PER_ACCOUNT
+AXES_COOLOFF_TIME = timedelta(minutes=lockout_limits.LOCKED_MINUTES)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "flux_project.lockout_limits.username"
+AXES_CLIENT_IP_CALLABLE = "flux_project.lockout_limits.address"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+# The admin's session: for its own pages alone, unreadable for scripts, a working day.
+SESSION_COOKIE_AGE = 10 * 3_600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Strict"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Strict"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -176,6 +230,7 @@ UNFOLD: dict[str, object] = {
     ],
     "SHOW_HISTORY": False,
     "STYLES": ["/static/admin.css"],
+    "DASHBOARD_CALLBACK": "flux_project.dashboard.fill",
     "COLORS": admin_theme.COLORS,
     "SIDEBAR": admin_theme.SIDEBAR,
 }

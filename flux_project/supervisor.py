@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 
 from flux_project import (
+    checks,
     credentials,
     embedded,
     env,
@@ -62,6 +63,8 @@ class Supervisor:
     def _start(self) -> None:
         for name in env.unknown():
             log.warning("this variable is unknown and ignored", name=name)
+        for risk in checks.risks():
+            log.warning(risk.msg, id=risk.id, hint=risk.hint)
         self._secrets = credentials.create(settings.FLUX_DATA_DIR)
         self._lock = places.lock(settings.FLUX_DATA_DIR, sleep=self._wish.sleep)
         listening = listener.listen(

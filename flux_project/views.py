@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from flux_project import api, health, metrics, openapi, pool
+from flux_project import addresses, api, health, metrics, openapi, pool
 from flux_project.errors import Unavailable
 from flux_project.reply import ok
 from namespaces import access
@@ -53,8 +53,10 @@ class HealthViewSet(api.Endpoint):
 def home(request: HttpRequest) -> HttpResponse:
     """`GET /`: what this is, how it is, and where to go on."""
     context: dict[str, object] = {
-        "base_url": request.build_absolute_uri("/").rstrip("/"),
+        "base_url": addresses.of(request),
         "version": settings.FLUX_VERSION,
+        "needs_token": settings.FLUX_AUTH_ENABLED,
+        "place": "dawn-coral" if settings.FLUX_AUTH_ENABLED else "home",
     }
     try:
         with pool.connection() as connection:

@@ -7,12 +7,7 @@ decided by `namespaces.grants` alone.
 from django.conf import settings
 
 from namespaces import access, tokens
-from namespaces.access import (
-    AdminTokenRequired,
-    TokenRequired,
-    UnusableToken,
-    bearer,
-)
+from namespaces.access import TokenRequired, UnusableToken, bearer
 from namespaces.grants import Grant
 from namespaces.registry import registry
 from namespaces.throttle import failures
@@ -44,11 +39,11 @@ def authenticate(authorization: str | None, *, address: str) -> Grant:
 def authenticate_token(text: str, *, address: str) -> Grant:
     """The same for a token by itself."""
     grant = known_token(text)
-    if grant is None and tokens.is_well_formed(text):
-        failures.check(address)
-        grant = registry.find(text)
     if grant is None:
         failures.check(address)
+        if tokens.is_well_formed(text):
+            grant = registry.find(text)
+    if grant is None:
         failures.count(address)
         raise UnusableToken
     return grant
@@ -56,16 +51,22 @@ def authenticate_token(text: str, *, address: str) -> Grant:
 
 def require_admin(authorization: str | None, *, address: str) -> None:
     """Raises AdminDisabled, AdminTokenRequired or TooManyFailures."""
-    try:
+    if not is_admin(authorization, address=address):
+        # Which of the two it is, the parser and the compare say.
         access.require_admin(authorization, admin_token=settings.FLUX_ADMIN_TOKEN)
-    except AdminTokenRequired:
-        if bearer(authorization) is not None:
-            failures.check(address)
-            failures.count(address)
-        raise
 
 
-def is_admin(authorization: str | None) -> bool:
-    """Whether the header carries the server's admin token, if it has one."""
-    token = settings.FLUX_ADMIN_TOKEN
-    return bool(token) and access.carries(authorization, token)
+def is_admin(authorization: str | None, *, address: str) -> bool:
+    """Whether the header carries the server's admin token, if it has one.
+
+    An operator may have chosen one that can be guessed, so who has failed too often is
+    not even compared. A namespace's token is no guess. Raises TooManyFailures.
+    """
+    token, text = settings.FLUX_ADMIN_TOKEN, bearer(authorization)
+    if not token or text is None or tokens.is_well_formed(text):
+        return False
+    failures.check(address)
+    if access.carries(authorization, token):
+        return True
+    failures.count(address)
+    return False

@@ -21,7 +21,15 @@ class Ledger:
     under_way: events that earlier groups write, of which that knows nothing yet.
     """
 
-    __slots__ = ("_is_open", "_left", "_levels", "_limit", "_under_way", "spends")
+    __slots__ = (
+        "_is_open",
+        "_left",
+        "_levels",
+        "_limit",
+        "_under_way",
+        "refused",
+        "spends",
+    )
 
     def __init__(
         self, found: Mapping[str, Level], *, under_way: Mapping[str, int] = _NOTHING
@@ -31,8 +39,9 @@ class Ledger:
         self._is_open = False
         self._limit: int | None = None
         self._left: dict[str, int] = {}
-        # How many events of each namespace the group stores.
+        # How many events of each namespace the group stores, and how many it does not.
         self.spends: dict[str, int] = {}
+        self.refused: dict[str, int] = {}
 
     @property
     def limit(self) -> int | None:
@@ -55,8 +64,9 @@ class Ledger:
         if left is None:
             left = bucket.left(self._spent(namespace, limit), limit=limit)
         if left < events:
+            self.refused[namespace] = self.refused.get(namespace, 0) + events
             spent = self._spent(namespace, limit)
-            return levels.refuse(namespace, events, spent, limit=limit)
+            return levels.refusal(namespace, events, spent, limit=limit)
         self._left[namespace] = left - events
         self.spends[namespace] = self.spends.get(namespace, 0) + events
         return None

@@ -28,7 +28,7 @@ from namespaces.grants import Grant
 # A change that was told of is here at once; one whose NOTIFY was lost, after so long.
 POLL_SECONDS = 0.5
 # Without a look at the database for so long, nothing is known for sure.
-CONFIRMED_SECONDS = 2.5
+CONFIRMED_SECONDS = 1.0
 # So long one look at the database waits for another thread's.
 WAIT_SECONDS = 2.0
 # The last use of a token is written once a minute at most.
@@ -91,13 +91,15 @@ class Registry:
                 return now
         return None
 
-    def check_confirmed(self) -> None:
-        """Raises RegistryUnconfirmed unless what is here is some seconds old at most.
+    def confirm(self) -> None:
+        """Makes sure that what is here is a second old at most. May look.
 
-        For a yes that no write stands behind, as a write looks by itself.
+        For a yes that no write stands behind, as a write looks by itself. Raises
+        Unavailable.
         """
         if time.monotonic() - self._confirmed_at > CONFIRMED_SECONDS:
-            raise RegistryUnconfirmed
+            with pool.connection() as connection:
+                self.refresh(connection)
 
     def refresh(self, connection: Connection[TupleRow]) -> None:
         """Takes over what has changed; for who has a connection, in any transaction.

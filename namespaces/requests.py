@@ -113,8 +113,7 @@ def _prefix(value: object, namespace: str) -> str | None:
     if not isinstance(value, str) or not value.startswith(own):
         message = f"prefix must begin with {own}: a token is for one namespace."
         raise InvalidToken(message, field="prefix")
-    names.entity_id(value, field="prefix")
-    return None if value == own else value
+    return names.entity_id(value, field="prefix")
 
 
 def _whole(value: object, field: str, low: int, high: int) -> int:

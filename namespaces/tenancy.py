@@ -101,6 +101,12 @@ def register(name: object, actor: Actor, *, is_open: bool = False) -> Registered
     TooManyRegistrations.
     """
     name = names.checked_name(name)
+    if is_open:
+        # Without the version's row: whoever comes in vain holds up nobody.
+        with _available():
+            _throttle(actor.address)
+            if Namespace.objects.filter(name=name).exists():
+                raise NameTaken(field="name")
     with _change() as version:
         if is_open:
             _throttle(actor.address)
@@ -146,7 +152,8 @@ def _throttle(address: str) -> None:
 
 def find(name: str) -> Namespace:
     """A namespace that was not deleted. Raises NamespaceNotFound."""
-    found = Namespace.objects.filter(name=name, deleted_at=None).first()
+    with _available():
+        found = _namespaces(name).first()
     if found is None:
         raise NamespaceNotFound
     return found
@@ -210,7 +217,8 @@ def delete(name: str, actor: Actor) -> Namespace:
 
 def token_list(name: str) -> Sequence[Token]:
     """All tokens a namespace ever had, the oldest first. Raises NamespaceNotFound."""
-    return list(_tokens(find(name)))
+    with _available():
+        return list(_tokens(find(name)))
 
 
 def _tokens(namespace: Namespace) -> QuerySet[Token]:
@@ -251,7 +259,7 @@ def _bounded(wanted: TokenWanted, maker: Grant) -> TokenWanted:
         maker,
         starts=starts or f"{maker.namespace}/",
         scopes=wanted.scopes,
-        until=math.inf if until is None else until.timestamp(),
+        until=_seconds(until),
     )
     if refused is not None:
         raise refused
@@ -264,7 +272,7 @@ def _make(namespace: Namespace, wanted: TokenWanted, version: int) -> Made:
         namespace=namespace,
         label=wanted.label,
         scopes=[str(scope) for scope in wanted.scopes],
-        prefix=wanted.prefix,
+        prefix=None if wanted.prefix == f"{namespace.name}/" else wanted.prefix,
         expires_at=wanted.until,
         version=version,
     )
@@ -331,7 +339,7 @@ def _check_maker(maker: Grant, token: Token) -> None:
         maker,
         starts=token.prefix or f"{maker.namespace}/",
         scopes=[Scope(scope) for scope in token.scopes],
-        until=math.inf if token.expires_at is None else token.expires_at.timestamp(),
+        until=_seconds(token.expires_at),
     )
     if refused is not None:
         raise refused
@@ -398,8 +406,9 @@ def _change() -> Iterator[int]:
 
     The version's row is locked until it ends, so changes come one after the other. The
     log's lock is taken last, for the commit alone: a write that did not see the change
-    is in the log before this ends, and none comes behind. (Writers lock no other row
-    that is locked here, so neither waits for the other in a circle.)
+    is in the log before this ends, and none comes behind. (Writers lock no row that is
+    locked here, and a rebuild takes the two in the same order: nobody waits in a
+    circle.)
     """
     with _transaction():
         with connection.cursor() as cursor:
@@ -413,12 +422,21 @@ def _change() -> Iterator[int]:
 
 @contextmanager
 def _transaction() -> Iterator[None]:
-    """One that waits for nobody for long. Raises DatabaseUnavailable."""
+    """One that waits for nobody for long, and is over when its function returns.
+
+    Raises DatabaseUnavailable.
+    """
+    with _available(), transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(_LIMIT_WAITS)
+        yield
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Raises DatabaseUnavailable for what Django says when it cannot ask."""
     try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(_LIMIT_WAITS)
-            yield
+        yield
     except (OperationalError, InterfaceError) as error:
         raise DatabaseUnavailable from error
 
@@ -449,8 +467,13 @@ def _now(maker: Grant) -> Grant:
         token.prefix,
         grants.held(tuple(token.scopes)),
         token.namespace.suspended_at is not None,
-        maker.until,
+        min(_seconds(token.expires_at), _seconds(secret.valid_until)),
     )
+
+
+def _seconds(at: datetime | None) -> float:
+    """Since 1970; of what never ends, infinity."""
+    return math.inf if at is None else at.timestamp()
 
 
 def _tell_all() -> None:
@@ -460,20 +483,24 @@ def _tell_all() -> None:
 
 
 def _locked(name: str) -> Namespace:
-    found = (
-        Namespace.objects.select_for_update().filter(name=name, deleted_at=None).first()
-    )
+    found = _namespaces(name).select_for_update().first()
     if found is None:
         raise NamespaceNotFound
     return found
 
 
+def _namespaces(name: str) -> QuerySet[Namespace]:
+    """The one of this name that was not deleted, if there is one."""
+    if "\0" in name:  # PostgreSQL takes none, not even to compare with
+        return Namespace.objects.none()
+    return Namespace.objects.filter(name=name, deleted_at=None)
+
+
 def _locked_token(namespace: Namespace, token_id: str) -> Token:
-    found = (
-        Token.objects.select_for_update()
-        .filter(namespace=namespace, id=token_id)
-        .first()
-    )
+    found = None
+    if "\0" not in token_id:
+        rows = Token.objects.select_for_update()
+        found = rows.filter(namespace=namespace, id=token_id).first()
     if found is None:
         raise TokenNotFound
     return found

@@ -1,7 +1,6 @@
 """`/api/admin/config`, `/api/namespaces` and their tokens (contract §§6, 7)."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,10 +11,17 @@ from rest_framework.request import Request
 from flux_project import api, openapi, pool
 from flux_project.errors import NotFound
 from flux_project.reply import Reply, encode, ok
-from namespaces import audit, authentication, config, grants, requests, tenancy
+from namespaces import (
+    audit,
+    authentication,
+    config,
+    grants,
+    requests,
+    shown,
+    tenancy,
+)
 from namespaces.audit import Actor
 from namespaces.grants import Grant, Scope
-from namespaces.models import Token
 from namespaces.registry import registry
 
 
@@ -56,11 +62,13 @@ class TenantEndpoint(api.Endpoint):
         if self.action is not None:
             if not settings.FLUX_AUTH_ENABLED:
                 raise OpenMode
-            self.admit(request, str(kwargs.get("name", "")))
+            if self.action != "metadata":  # OPTIONS: what there is, is no secret
+                self.admit(request)
         super().initial(request, *args, **kwargs)
 
-    def admit(self, request: Request, name: str) -> None:
-        """Raises unless the request's token may come this far."""
+    def admit(self, request: Request) -> None:
+        """Raises Unauthenticated, which goes before what is wrong with the body (§0).
+        What forbids it to a usable token comes behind that."""
 
 
 class NamespaceViewSet(TenantEndpoint):
@@ -71,7 +79,7 @@ class NamespaceViewSet(TenantEndpoint):
 
     entity_count: Callable[[Any, str], int] | None = None
 
-    def admit(self, request: Request, name: str) -> None:
+    def admit(self, request: Request) -> None:
         is_open = settings.FLUX_OPEN_REGISTRATION and self.action == "create"
         if self.action in {"create", "destroy"} and not is_open:
             _require_admin(request)
@@ -81,7 +89,9 @@ class NamespaceViewSet(TenantEndpoint):
         """Register a namespace; its token is shown this once."""
         given = requests.decoded(api.body(request))
         address = api.address(request)
-        is_admin = authentication.is_admin(request.headers.get("Authorization"))
+        is_admin = authentication.is_admin(
+            request.headers.get("Authorization"), address=address
+        )
         made = tenancy.register(
             given.get("name"),
             audit.admin_token(address) if is_admin else audit.anyone(address),
@@ -100,7 +110,7 @@ class NamespaceViewSet(TenantEndpoint):
         answer = {
             "namespaceId": found.id,
             "name": found.name,
-            "createdAt": _time(found.created_at),
+            "createdAt": shown.time(found.created_at),
             "entityCount": count,
         }
         return api.respond(ok(answer))
@@ -118,24 +128,31 @@ class TokenViewSet(TenantEndpoint):
     maker: Grant | None = None
     actor: Actor
 
-    def admit(self, request: Request, name: str) -> None:
+    def admit(self, request: Request) -> None:
         header = request.headers.get("Authorization")
         address = api.address(request)
-        if authentication.is_admin(header):
+        if authentication.is_admin(header, address=address):
             self.actor = audit.admin_token(address)
             return
+        registry.confirm()
         maker = authentication.authenticate(header, address=address)
-        registry.check_confirmed()
+        self.maker, self.actor = maker, audit.token(maker.token_id, address)
+
+    def _allow(self, name: str) -> None:
+        """Raises what forbids it to the request's token to look at this namespace's."""
+        maker = self.maker
+        if maker is None:
+            return
         own = maker.starts if maker.namespace == name else f"{name}/"
         refused = grants.refusal(maker, Scope.TOKENS, own, is_kept=True)
         if refused is not None:
             raise refused
-        self.maker, self.actor = maker, audit.token(maker.token_id, address)
 
     @extend_schema(**openapi.LIST_TOKENS)
     def list(self, request: Request, name: str) -> HttpResponse:
         """List a namespace's tokens, those that have ended included."""
-        found = [_described(token) for token in tenancy.token_list(name)]
+        self._allow(name)
+        found = [shown.token(token) for token in tenancy.token_list(name)]
         return api.respond(ok({"tokens": found}))
 
     @extend_schema(**openapi.MAKE_TOKEN)
@@ -143,8 +160,9 @@ class TokenViewSet(TenantEndpoint):
         """Make a token, which is shown this once."""
         given = requests.decoded(api.body(request))
         wanted = requests.token_wanted(given, namespace=name)
+        self._allow(name)
         made = tenancy.make_token(name, wanted, self.actor, maker=self.maker)
-        answer = {**_described(made.token), "token": made.text}
+        answer = {**shown.token(made.token), "token": made.text}
         return api.respond(Reply(201, encode(answer)))
 
     @extend_schema(**openapi.ROTATE_TOKEN)
@@ -152,12 +170,14 @@ class TokenViewSet(TenantEndpoint):
         """Give a token a new secret; the old one works until the overlap ends."""
         given = requests.decoded(api.body(request), may_be_empty=True)
         wanted = requests.rotation(given)
+        self._allow(name)
         made = tenancy.rotate(name, token_id, wanted, self.actor, maker=self.maker)
-        return api.respond(ok({**_described(made.token), "token": made.text}))
+        return api.respond(ok({**shown.token(made.token), "token": made.text}))
 
     @extend_schema(**openapi.REVOKE_TOKEN)
     def destroy(self, request: Request, name: str, token_id: str) -> HttpResponse:
         """Revoke a token: it is refused everywhere within a second."""
+        self._allow(name)
         tenancy.revoke(name, token_id, self.actor, maker=self.maker)
         return api.respond(Reply(204, b""))
 
@@ -165,24 +185,3 @@ class TokenViewSet(TenantEndpoint):
 def _require_admin(request: Request) -> None:
     header = request.headers.get("Authorization")
     authentication.require_admin(header, address=api.address(request))
-
-
-def _described(token: Token) -> dict[str, object]:
-    """A token as lists show it: all but its secret."""
-    return {
-        "id": token.id,
-        "label": token.label,
-        "scopes": token.scopes,
-        "prefix": token.prefix,
-        "createdAt": _time(token.created_at),
-        "expiresAt": _time(token.expires_at),
-        "lastUsedAt": _time(token.last_used_at),
-        "revokedAt": _time(token.revoked_at),
-    }
-
-
-def _time(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC (§0)."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -21,6 +21,7 @@ from flux_project.gate import (
     Scope,
     Send,
     address,
+    authorization,
     refuse_socket,
     send_reply,
 )
@@ -100,9 +101,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # channels has no type
             )
 
     def _publisher(self) -> Publisher:
-        header = dict(self.scope["headers"]).get(b"authorization")
-        authorization = None if header is None else header.decode("latin-1")
-        return Publisher(authorization, address(self.scope))
+        return Publisher(authorization(self.scope), address(self.scope))
 
     def _wire(self, protocol: SocketProtocol | None) -> Wire:
         if protocol is not None:

@@ -315,6 +315,11 @@ def current() -> Feed:
     return feed
 
 
+def running() -> Feed | None:
+    """A feed of this process, for who asks from a thread; None: nobody listened yet."""
+    return next(iter(list(_feeds.values())), None)
+
+
 def check() -> None:
     """Raises FeedUnavailable when a feed of this process is late. Any thread may ask.
 

@@ -7,9 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from flux_project import addresses
+
 
 @require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """`GET /live`: changes as they happen. Its parameters are read by its script."""
-    base_url = request.build_absolute_uri("/").rstrip("/")
-    return render(request, "live.html", {"base_url": base_url})
+    return render(request, "live.html", {"base_url": addresses.of(request)})

@@ -224,6 +224,8 @@ def _exchange(connection: Session, position: int) -> Rebuilt:
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = {EXCHANGE_MS:d}")
         connection.execute("SET LOCAL synchronous_commit = on")
+        # In the order in which a change of the registry takes the two.
+        connection.execute("SELECT FROM events_log FOR UPDATE")
         pipeline.run(connection, [log.LOCK])
         began = time.monotonic()
         while events := audit.by_seq(connection, after=position):

@@ -2,6 +2,8 @@
 
 - `database`: real commits on the test database, emptied afterwards.
 - `server`: a real web worker over HTTP; the test runs with the lane and without it.
+- `auth_server`: the same in auth mode; `operator` has its admin token, `registry` looks
+  at its database.
 - `start_server`: the same with other settings, for one test.
 - `start_flux`: a whole `manage.py flux`, PostgreSQL included, for crash tests.
 """
@@ -16,7 +18,9 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from flux_project.embedded import EmbeddedPostgres
 from tests.support import reset, servers, session
+from tests.support.client import Api
 from tests.support.servers import Flux, Server
+from tests.support.tenants import AUTH_DATABASE, Operator, Registry, registry_of
 
 _numbers = itertools.count()
 
@@ -69,6 +73,58 @@ def server(request: pytest.FixtureRequest, api_database: str) -> Iterator[Server
     started = servers.serve(api_database, FLUX_LANE=lane)
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def auth_database(postgres: EmbeddedPostgres) -> str:
+    """One for servers in auth mode, which throttle nobody: tests fail often."""
+    name = servers.make_database(postgres, AUTH_DATABASE)
+    with registry_of(name) as opened:
+        opened.do(
+            "UPDATE namespaces_runtimeconfig SET"
+            " registrations_per_address_per_hour = 1000000,"
+            " failed_tokens_per_address_per_minute = 1000000"
+        )
+    return name
+
+
+@pytest.fixture(scope="session", params=["lane", "plain"])
+def auth_server(request: pytest.FixtureRequest, auth_database: str) -> Iterator[Server]:
+    lane = "true" if request.param == "lane" else "false"
+    # debug: what is never to be logged is not logged then either.
+    settings = {"FLUX_AUTH_ENABLED": "true", "FLUX_LOG_LEVEL": "debug"}
+    started = servers.serve(auth_database, FLUX_LANE=lane, **settings)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def start_auth(auth_database: str) -> Iterator[Callable[..., Server]]:
+    """`start_auth(database=…, FLUX_LANE="false")` → a server in auth mode, until the
+    test ends; by default on the database of `auth_server`."""
+    started: list[Server] = []
+
+    def start(*, database: str = auth_database, **env: str) -> Server:
+        settings = {"FLUX_AUTH_ENABLED": "true", "FLUX_LOG_LEVEL": "debug", **env}
+        started.append(servers.serve(database, **settings))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def operator(auth_server: Server) -> Iterator[Operator]:
+    client = Api(auth_server.port)
+    yield Operator(client)
+    client.close()
+
+
+@pytest.fixture
+def registry(auth_database: str) -> Iterator[Registry]:
+    with registry_of(auth_database) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -280,7 +280,7 @@ def test_users_are_managed_here(person: Client) -> None:
     ada = User.objects.get(username="ada")
     assert "ada" in page(person, reverse("admin:auth_user_changelist"))
     form = page(person, reverse("admin:auth_user_change", args=[ada.pk]))
-    assert 'name="is_superuser"' in form
+    assert 'name="email"' in form
     assert 'name="groups"' not in form
     page(person, reverse("admin:password_change"))
     page(person, reverse("admin:auth_user_add"))

@@ -38,7 +38,11 @@ def refused(flux: Flux) -> str:
         ("FLUX_WORKERS", "0"),
         ("FLUX_LANE", "perhaps"),
         ("FLUX_AUTH_ENABLED", "maybe"),
-        ("FLUX_AUTH_ENABLED", "true"),
+        ("FLUX_OPEN_REGISTRATION", "maybe"),
+        ("FLUX_PUBLIC_URL", "flux.example.org"),
+        ("FLUX_PUBLIC_URL", "https://flux.example.org/flux"),
+        ("FLUX_TRUSTED_PROXIES", "proxy.example.org"),
+        ("FLUX_TRUSTED_PROXIES", "*"),
         ("FLUX_LOG_LEVEL", "loud"),
         ("FLUX_ALLOWED_ORIGINS", "example.org"),
         ("FLUX_ALLOWED_HOSTS", "https://example.org"),
@@ -54,6 +58,23 @@ def test_a_bad_setting_is_named(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLUX_ADMIN_TOKEN", "guess me if you"),
+        ("FLUX_ADMIN_TOKEN", "   "),
+        ("SECRET_KEY", "a secret of 31 characters, no 3"),
+    ],
+)
+def test_in_auth_mode_what_can_be_guessed_is_refused(name: str, value: str) -> None:
+    done = manage("flux", env={**os.environ, "FLUX_AUTH_ENABLED": "true", name: value})
+    assert done.returncode == 1
+    said = sentence(done.stderr)
+    assert name in said
+    assert "guess me" not in said
+    assert "a secret of" not in said
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ["daphne", "flux_project.asgi:application"],
@@ -61,11 +82,11 @@ def test_a_bad_setting_is_named(name: str, value: str) -> None:
         ["flux_project.web", "--socket=0", f"--parent={os.getpid()}"],
     ],
 )
-def test_other_servers_refuse_tenants_too(command: list[str]) -> None:
+def test_other_servers_name_it_too(command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=PROJECT,
-        env={**os.environ, "FLUX_AUTH_ENABLED": "true"},
+        env={**os.environ, "FLUX_AUTH_ENABLED": "maybe"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -16,6 +16,41 @@ from flux_project import env
 NAME = "FLUX_TEST_VALUE"
 EXAMPLE = Path(settings.BASE_DIR) / ".env.example"
 
+NO_SITES = [
+    "flux.example.org",
+    "//flux.example.org",
+    "https:flux.example.org",
+    "https://",
+    "ftp://flux.example.org",
+    "https://flux.example.org/",
+    "https://flux.example.org/flux",
+    "https://flux.example.org?a=b",
+    "https://flux.example.org#a",
+    "https://me@flux.example.org",
+    "https://flux.example.org:",
+    "https://flux.example.org:0",
+    "https://flux.example.org:65536",
+    "https://flux.example.org:https",
+    "https://flux example.org",
+    "https://flux.example.org, https://other.example.org",
+    "https://[::1",
+    "https://[1.2.3.4]",
+    "https://::1",
+    "https://*",
+]
+NO_NETWORKS = [
+    "*",
+    "proxy.example.org",
+    "10.0.0.0/33",
+    "10.0.0.7/8",  # an address and a network at once: which was meant?
+    "10.0.0",
+    "10.0.0.1-10.0.0.9",
+    "10.0.0.1:80",
+    "[::1]",
+    "10.0.0.1, nonsense",
+    "10.0.0.1 10.0.0.2",
+]
+
 
 @pytest.fixture(autouse=True)
 def _forget_the_test_name() -> None:
@@ -59,6 +94,11 @@ def test_blank_means_the_default(monkeypatch: pytest.MonkeyPatch, raw: str) -> N
         (lambda: env.hosts(NAME), "https://example.org"),
         (lambda: env.hosts(NAME), "example.org:80"),
         (lambda: env.hosts(NAME), "*"),
+        *((lambda: env.site(NAME), raw) for raw in NO_SITES),
+        *((lambda: env.networks(NAME), raw) for raw in NO_NETWORKS),
+        (lambda: env.secret(NAME, least=4), "abc"),
+        (lambda: env.secret(NAME, least=4), "  abc  "),
+        (lambda: env.secret(NAME, least=1), "   "),
     ],
 )
 def test_a_bad_value_is_refused_by_name(
@@ -76,6 +116,53 @@ def test_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     assert env.origins(NAME) == ["*"]
     monkeypatch.setenv(NAME, "Flux.example.org, other")
     assert env.hosts(NAME) == ["flux.example.org", "other"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ("", ""),
+        ("  ", ""),
+        ("https://flux.example.org", "https://flux.example.org"),
+        (" HTTPS://Flux.Example.ORG ", "https://flux.example.org"),
+        ("https://flux.example.org:8443", "https://flux.example.org:8443"),
+        ("https://flux.example.org:443", "https://flux.example.org"),
+        ("http://flux.example.org:80", "http://flux.example.org"),
+        ("http://flux.example.org:443", "http://flux.example.org:443"),
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("http://192.168.1.5:8080", "http://192.168.1.5:8080"),
+        ("http://[2001:db8::1]:3000", "http://[2001:db8::1]:3000"),
+        ("http://[::1]", "http://[::1]"),
+    ],
+)
+def test_the_address_of_a_site(
+    monkeypatch: pytest.MonkeyPatch, raw: str, found: str
+) -> None:
+    monkeypatch.setenv(NAME, raw)
+    assert env.site(NAME) == found
+
+
+def test_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, "10.0.0.7, 192.168.0.0/16,::1, fd00::/8,")
+    assert env.networks(NAME) == ["10.0.0.7", "192.168.0.0/16", "::1", "fd00::/8"]
+
+
+def test_a_secret_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, "abcd")
+    assert env.secret(NAME, least=4) == "abcd"
+    monkeypatch.setenv(NAME, "")
+    assert env.secret(NAME, least=4) == "", "what empty means is the setting's own"
+    monkeypatch.setenv(NAME, "a")
+    assert env.secret(NAME, least=0) == "a"
+
+
+def test_a_secret_that_is_refused_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(NAME, "hunter2")
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.secret(NAME, least=16)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_database_url() -> None:

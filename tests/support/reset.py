@@ -6,6 +6,7 @@ import uuid
 from django.db import connection
 
 from events.models import Log
+from flux_project import roles
 from namespaces.models import RuntimeConfig, UsageCursor
 
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
@@ -32,3 +33,4 @@ def empty() -> None:
     Log.objects.create(log_id=uuid.uuid4())
     RuntimeConfig.objects.create()
     UsageCursor.objects.create()
+    roles.make_groups()

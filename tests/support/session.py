@@ -49,7 +49,7 @@ def environment() -> dict[str, str]:
         "FLUX_ENV_FILE": os.devnull,
         "FLUX_DATA_DIR": str(DIRECTORY / "django"),
         "DATABASE_URL": database_url(DATABASE),
-        "SECRET_KEY": "a key for the tests alone",
+        "SECRET_KEY": "a key for the tests alone, and as long as that of a real server",
     }
 
 

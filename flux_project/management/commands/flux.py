@@ -8,10 +8,8 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.panel import Panel
 
-from flux_project import credentials, places, preparation
+from flux_project import addresses, credentials, places, preparation
 from flux_project.supervisor import Supervisor
-
-EVERYWHERE = {"0.0.0.0", "::", "127.0.0.1", "::1"}  # noqa: S104  compared, not bound
 
 
 class Command(BaseCommand):
@@ -29,20 +27,10 @@ class Command(BaseCommand):
         Supervisor(welcome=welcome).run()
 
 
-def address() -> str:
-    """What to type into a browser on this machine."""
-    host = settings.FLUX_HOST
-    if host in EVERYWHERE:
-        host = "localhost"
-    elif ":" in host:
-        host = f"[{host}]"
-    return f"http://{host}:{settings.PORT}"
-
-
 def welcome(secrets: credentials.Secrets, first: bool) -> None:  # noqa: FBT001  callback
     """The address; on the first start also, once, the names and secrets."""
     console = Console(highlight=False, soft_wrap=True)
-    base = address()
+    base = addresses.here()
     if not first:
         console.print(f"Flux serves [bold]{base}[/]  (Ctrl-C ends it)")
         return

@@ -1,0 +1,31 @@
+"""Names for namespaces whose makers think of none: two words, such as `dawn-coral`.
+
+Invariant: what is proposed is a valid name that no namespace has or ever had.
+"""
+
+import coolname
+
+from flux_project.errors import Unavailable
+from namespaces import names
+from namespaces.models import Namespace
+
+_WORDS = 2
+# The library knows some 370,000 pairs. So many are drawn, and looked up, at once.
+_DRAWN = 20
+_ATTEMPTS = 10
+
+
+class NoNameLeft(Unavailable):
+    """No name was found that nobody has had yet: choose one."""
+
+
+def propose() -> str:
+    """A name that is free now. Raises NoNameLeft."""
+    for _ in range(_ATTEMPTS):
+        drawn = [coolname.generate_slug(_WORDS) for _ in range(_DRAWN)]
+        had = Namespace.objects.filter(name__in=drawn).values_list("name", flat=True)
+        taken = set(had)
+        for name in drawn:
+            if name not in taken:
+                return names.checked_name(name)
+    raise NoNameLeft

@@ -1,0 +1,536 @@
+"""Every route, by every method, with every kind of token: the status, the code, what is
+stored and what is told.
+
+The list of routes comes from `flux_project.urls`: a new one fails this file until
+`DECISIONS` says who may use it. `tests/ws/test_token_matrix.py` has the sockets.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.urls import URLResolver
+
+from flux_project import urls
+from tests.support import bearers
+from tests.support.bearers import Kind, World
+from tests.support.client import ADMIN_HEADER, Answer, Api, Line, event, request
+from tests.support.servers import Server
+from tests.support.tenants import NAMESPACES, Registry, fresh_name, registry_of
+
+METHODS = ("GET", "POST", "PUT", "DELETE")
+CONFIG = "/api/admin/config"
+Body = object
+Asked = tuple[str, Body]
+
+
+@dataclass(frozen=True)
+class Open:
+    """Anyone may, whatever the header says. path: None when a test asks elsewhere."""
+
+    path: str | None
+
+
+@dataclass(frozen=True)
+class Write:
+    """It needs a token with this scope. asks: the request of a kind, made anew each
+    time; also: an operator may; is_kept: a suspended namespace may; items: what is
+    forbidden fails alone."""
+
+    scope: str
+    asks: Callable[[World, Kind], Asked]
+    also: bool = False
+    is_kept: bool = False
+    items: bool = False
+
+
+@dataclass(frozen=True)
+class Admin:
+    """It needs the admin token."""
+
+    asks: Callable[[World, Kind], Asked]
+
+
+@dataclass(frozen=True)
+class Given:
+    """It needs no token, but one that is given must be good."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Login:
+    """The admin site's own: sessions and staff, no bearer token."""
+
+
+def _single(world: World, kind: Kind) -> Asked:
+    return "/api/events", event(kind.tenant.id("new"), {"x": 1})
+
+
+def _tombstone(world: World, kind: Kind) -> Asked:
+    properties = {"__deleted__": True}
+    return "/api/events", event(kind.tenant.id("gone"), properties)
+
+
+def _batch(world: World, kind: Kind) -> Asked:
+    return "/api/events/batch", [event(kind.tenant.id("new"), {"x": 1})] * 2
+
+
+def _tombstones(world: World, kind: Kind) -> Asked:
+    gone = event(kind.tenant.id("gone"), {"__deleted__": True})
+    return "/api/events/batch", {"events": [gone]}
+
+
+def _entity(world: World, kind: Kind) -> Asked:
+    _make_sure(world, kind)
+    return f"/api/state/entities/{kind.tenant.id('there')}", None
+
+
+def _by_ids(world: World, kind: Kind) -> Asked:
+    _make_sure(world, kind)
+    body = {"entity_ids": [kind.tenant.id("there")]}
+    return "/api/state/entities/delete", body
+
+
+def _by_prefix(world: World, kind: Kind) -> Asked:
+    _make_sure(world, kind)
+    body = {"prefix": kind.tenant.id("the")}
+    return "/api/state/entities/delete", body
+
+
+def _by_namespace(world: World, kind: Kind) -> Asked:
+    _make_sure(world, kind)
+    return "/api/state/entities/delete", {"namespace": kind.tenant.name}
+
+
+def _make_sure(world: World, kind: Kind) -> None:
+    """The entity is there, if it is the home's: the others' is never deleted."""
+    if kind.tenant is world.home:
+        world.home.seq_of("there", {"x": 1})
+
+
+def _tokens(world: World, kind: Kind) -> Asked:
+    return f"{kind.tenant.path}/tokens", None
+
+
+def _new_token(world: World, kind: Kind) -> Asked:
+    body = {"label": "made", "scopes": ["connectors"], "prefix": kind.tenant.id("o/")}
+    return f"{kind.tenant.path}/tokens", body
+
+
+def _token(world: World, kind: Kind) -> Asked:
+    """One that is there, but of who has none to show."""
+    return f"{kind.tenant.path}/tokens/{_spare(world, kind)}", None
+
+
+def _rotation(world: World, kind: Kind) -> Asked:
+    return f"{kind.tenant.path}/tokens/{_spare(world, kind)}/rotate", {}
+
+
+def _spare(world: World, kind: Kind) -> str:
+    answer = world.operator.ask(
+        "POST", f"{kind.tenant.path}/tokens", {"label": "x", "scopes": ["connectors"]}
+    )
+    if answer.status == 404:
+        return "nobody"
+    world.operator.secrets.append(answer.json["token"])
+    found: str = answer.json["id"]
+    return found
+
+
+def _namespace(world: World, kind: Kind) -> Asked:
+    return NAMESPACES, {"name": fresh_name("made")}
+
+
+def _end_of_namespace(world: World, kind: Kind) -> Asked:
+    return world.operator.register().path, None
+
+
+def _config(world: World, kind: Kind) -> Asked:
+    return CONFIG, {}
+
+
+Decision = Open | Given | Admin | Login | tuple[Write, ...]
+_DELETES = tuple(Write("delete", asks) for asks in (_by_ids, _by_prefix, _by_namespace))
+
+# By route, as urls.py writes it, and method. What is not here answers 405.
+DECISIONS: dict[str, dict[str, Decision]] = {
+    "": {"GET": Open("/")},
+    "live": {"GET": Open("/live")},
+    "metrics": {"GET": Open("/metrics")},
+    "admin/": {"*": Login()},
+    "admin": {"*": Login()},
+    "api/health": {"GET": Open("/api/health")},
+    "api/events": {
+        "GET": Open("/api/events?limit=1"),
+        "POST": (Write("publish", _single), Write("delete", _tombstone)),
+    },
+    "api/events/batch": {
+        "POST": (
+            Write("publish", _batch, items=True),
+            Write("delete", _tombstones, items=True),
+        )
+    },
+    "api/state/entities": {"GET": Open("/api/state/entities?limit=1")},
+    "api/state/entities/delete": {
+        "GET": Open("/api/state/entities/delete"),
+        "POST": _DELETES,
+        "DELETE": (),  # an id without a namespace: see the errors' order
+    },
+    urls._ENTITY: {
+        "GET": Open("/api/state/entities/nobody/x"),
+        "DELETE": (Write("delete", _entity),),
+    },
+    "api/connectors": {"GET": Given("/api/connectors")},
+    "api/admin/config": {"GET": Open(CONFIG), "PUT": Admin(_config)},
+    "api/namespaces": {"POST": Admin(_namespace)},
+    "api/namespaces/<name>": {
+        "GET": Open(f"{NAMESPACES}/nobody-at-all"),
+        "DELETE": Admin(_end_of_namespace),
+    },
+    "api/namespaces/<name>/tokens": {
+        "GET": (Write("tokens", _tokens, also=True, is_kept=True),),
+        "POST": (Write("tokens", _new_token, also=True),),
+    },
+    "api/namespaces/<name>/tokens/<token_id>": {
+        "DELETE": (Write("tokens", _token, also=True, is_kept=True),)
+    },
+    "api/namespaces/<name>/tokens/<token_id>/rotate": {
+        "POST": (Write("tokens", _rotation, also=True),)
+    },
+    "api/schema": {"GET": Open("/api/schema?format=json")},
+    "api/docs": {"GET": Open("/api/docs")},
+    "/api/stream": {"GET": Open(None)},
+    "/api/ws": {"GET": Open("/api/ws")},
+}
+EXAMPLES = {"<name>": "nobody-at-all", "<token_id>": "nobody"}
+
+
+def routes() -> dict[str, Any]:
+    """Every route there is, by how urls.py writes it, and its view."""
+    patterns: list[Any] = urls.urlpatterns
+    found = {str(one.pattern): one for one in patterns}
+    return found | {path: None for _, path in urls.live_routes}
+
+
+def methods_of(pattern: Any) -> set[str]:
+    actions = getattr(getattr(pattern, "callback", None), "actions", None)
+    if actions is None:
+        return {"GET"}
+    return {method.upper() for method in actions if method != "head"}
+
+
+def example_of(route: str) -> str:
+    """An address of a route."""
+    if route == urls._ENTITY:
+        return "/api/state/entities/nobody/x"
+    for name, example in EXAMPLES.items():
+        route = route.replace(name, example)
+    return route if route.startswith("/") else f"/{route}"
+
+
+def test_every_route_and_method_has_a_decision() -> None:
+    found = routes()
+    assert found.keys() == DECISIONS.keys()
+    for route, pattern in found.items():
+        if isinstance(pattern, URLResolver) or "*" in DECISIONS[route]:
+            assert DECISIONS[route] == {"*": Login()}
+        elif pattern is not None:
+            assert methods_of(pattern) == DECISIONS[route].keys(), route
+
+
+@pytest.fixture(scope="module")
+def world(auth_server: Server, auth_database: str) -> Iterator[World]:
+    api = Api(auth_server.port)
+    with registry_of(auth_database) as opened:
+        made = bearers.world(api, opened)
+        yield made
+        _no_secret_was_logged(auth_server, made)
+    api.close()
+
+
+def _no_secret_was_logged(server: Server, world: World) -> None:
+    """However much is logged: the servers of these tests log all there is."""
+    log = server.log.read_text()
+    assert "refused" in log
+    for text in (*world.operator.secrets, ADMIN_HEADER.removeprefix("Bearer ")):
+        assert text not in log
+        assert text[16:-6] not in log
+
+
+def _cases(*kinds: type) -> list[Any]:
+    return [
+        pytest.param(route, method, id=f"{method} {route.split('(')[0]}")
+        for route, decided in DECISIONS.items()
+        for method, decision in decided.items()
+        if isinstance(decision, kinds)
+    ]
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(tuple))
+def test_a_write_is_refused_to_all_but_who_may(
+    world: World, registry: Registry, route: str, method: str
+) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, tuple)
+    for write in decision:
+        for kind in world.kinds:
+            path, body = write.asks(world, kind)
+            before = registry.fingerprint()
+            answer = world.api.ask(method, path, body, **kind.headers)
+            try:
+                _check_write(world, write, kind, answer)
+                if _expected(write, kind) is not None:
+                    assert registry.fingerprint() == before, "it left a trace"
+            except AssertionError as error:
+                error.add_note(f"{kind.name}: {method} {path} {body} {answer}")
+                raise
+
+
+def _expected(write: Write, kind: Kind) -> tuple[int, str] | None:
+    if write.also and kind.verdict == "admin":
+        return None
+    is_own = kind.verdict == "bounded" and write.asks is _tokens
+    return None if is_own else kind.refusal(write.scope, is_kept=write.is_kept)
+
+
+def _check_write(world: World, write: Write, kind: Kind, answer: Answer) -> None:
+    expected = _expected(write, kind)
+    if expected is None:
+        expected = _also_needed(write, kind)
+    if expected is None:
+        assert answer.status in {200, 201, 204}
+        if answer.status == 200 and write.items:
+            assert answer.json["failed"] == 0
+        _take_what_was_made(world, answer)
+        return
+    status, code = expected
+    if write.items and status == 403:
+        results = answer.json["results"]
+        assert (answer.status, answer.json["successful"]) == (200, 0)
+        assert {result["code"] for result in results} == {code}
+    else:
+        assert (answer.status, answer.code) == expected
+    challenge = answer.headers.get("www-authenticate")
+    assert challenge == ("Bearer" if status == 401 else None)
+    world.check(answer.body + repr(answer.headers).encode(), is_refused=True)
+
+
+def _also_needed(write: Write, kind: Kind) -> tuple[int, str] | None:
+    """What is made of a token has no scope that this has not."""
+    makes = write.asks in {_new_token, _rotation} and kind.verdict != "admin"
+    if makes and "connectors" not in kind.scopes:
+        return 403, "missing_scope"
+    return None
+
+
+def _take_what_was_made(world: World, answer: Answer) -> None:
+    """Its secret: this answer alone has it."""
+    made = answer.json.get("token") if answer.body else None
+    world.check(answer.body, is_refused=False)
+    if made is not None:
+        assert answer.body.count(made[16:-6].encode()) == 1
+        world.operator.secrets.append(made)
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(Admin))
+def test_what_the_operator_does_nobody_else_does(
+    world: World, registry: Registry, route: str, method: str
+) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, Admin)
+    for kind in world.kinds:
+        path, body = decision.asks(world, kind)
+        before = registry.fingerprint()
+        answer = world.api.ask(method, path, body, **kind.headers)
+        if kind.verdict == "admin":
+            assert answer.status in {200, 204}
+            _take_what_was_made(world, answer)
+            continue
+        found = (answer.status, answer.code)
+        assert found == (401, "admin_token_required"), kind.name
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert registry.fingerprint() == before
+        world.check(answer.body, is_refused=True)
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(Open))
+def test_reading_needs_no_token_and_minds_none(
+    world: World, route: str, method: str
+) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, Open)
+    if decision.path is None:
+        return  # a stream, which tests/ws has
+    without = world.api.ask(method, decision.path)
+    assert without.status in {200, 404, 426}
+    for kind in world.kinds:
+        answer = world.api.ask(method, decision.path, **kind.headers)
+        assert answer.status == without.status, kind.name
+        if answer.status >= 400:
+            assert answer.body == without.body
+        world.check(answer.body, is_refused=False)
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(Given))
+def test_a_token_that_need_not_be_given_is_good_or_refused(
+    world: World, route: str, method: str
+) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, Given)
+    for kind in world.kinds:
+        answer = world.api.ask(method, decision.path, **kind.headers)
+        is_unusable = kind.verdict in {"none", bearers.UNUSABLE, "admin"}
+        if kind.header is not None and is_unusable:
+            code = "token_required" if kind.verdict == "none" else "invalid_token"
+            assert (answer.status, answer.code) == (401, code), kind.name
+        else:
+            assert answer.status == 200, kind.name
+        world.check(answer.body, is_refused=True)
+
+
+_OTHERS = [
+    pytest.param(route, method, id=f"{method} {route.split('(')[0]}")
+    for route, decided in DECISIONS.items()
+    for method in METHODS
+    if method not in decided and "*" not in decided
+]
+
+
+@pytest.mark.parametrize(("route", "method"), _OTHERS)
+def test_a_wrong_method_goes_before_any_token(
+    world: World, registry: Registry, route: str, method: str
+) -> None:
+    path = example_of(route)
+    before = registry.fingerprint()
+    for kind in world.kinds:
+        answer = world.api.ask(method, path, b"{", **kind.headers)
+        # A page's form is refused without its cookie, before anybody looks at it.
+        expected = {405} if path.startswith("/api") else {403, 405}
+        assert answer.status in expected, kind.name
+        assert "www-authenticate" not in answer.headers
+        world.check(answer.body, is_refused=True)
+    assert registry.fingerprint() == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "path", ["/api/nowhere", "/api/namespaces/", "/api/namespaces/a/b", "/api/event"]
+)
+def test_an_unknown_address_goes_before_any_token(
+    world: World, method: str, path: str
+) -> None:
+    for kind in world.kinds:
+        answer = world.api.ask(method, path, b"{", **kind.headers)
+        assert (answer.status, answer.code) == (404, "unknown_route"), kind.name
+
+
+@pytest.mark.parametrize("route", [one for one in DECISIONS if one.startswith("api/")])
+def test_what_may_be_asked_of_an_address_needs_no_token(
+    world: World, route: str
+) -> None:
+    if route in {"api/schema", "api/docs"}:
+        return  # no endpoints of ours
+    for kind in world.kinds:
+        answer = world.api.ask("OPTIONS", example_of(route), **kind.headers)
+        assert answer.status == 204, kind.name
+
+
+def test_a_foreign_namespace_and_one_that_is_not_there_are_answered_alike(
+    world: World,
+) -> None:
+    kinds = {kind.name: kind for kind in world.kinds}
+    foreign, nobody = kinds["foreign"], kinds["of nobody's namespace"]
+    for decided in DECISIONS.values():
+        for method, decision in decided.items():
+            for write in decision if isinstance(decision, tuple) else ():
+                answers = []
+                for kind in (foreign, nobody):
+                    path, body = write.asks(world, kind)
+                    answer = world.api.ask(method, path, body, **kind.headers)
+                    answers.append((answer.status, answer.body, answer.headers.keys()))
+                assert answers[0] == answers[1], (method, write)
+
+
+def test_what_a_foreign_namespace_holds_is_as_it_was(world: World) -> None:
+    """After all of the above."""
+    foreign = world.foreign
+    entity = world.api.get(f"/api/state/entities/{foreign.id('there')}")
+    assert entity.json["version"] == 1
+    found = world.api.get(f"/api/state/entities?namespace={foreign.name}").json
+    assert len(found) == 2
+    for token in world.operator.tokens(foreign):
+        assert token["revokedAt"] is None
+        assert token["label"] in {"first token", bearers.MARKER, "x"}
+
+
+HEADERS = {
+    "none": {},
+    "empty": {"authorization": ""},
+    "basic": {"authorization": "Basic eDp5"},
+    "malformed": {"authorization": "Bearer flux_nothing"},
+    "other characters": {"authorization": "Bearer \xff\xfe"},
+    "well formed": {"authorization": "Bearer flux_k3v9x2m4q1_" + "0" * 49},
+    "admin": {"authorization": ADMIN_HEADER},
+}
+
+
+class TestOpenMode:
+    """In open mode a header is ignored, whatever it says (contract §0)."""
+
+    @pytest.mark.parametrize("name", HEADERS)
+    def test_everything_is_written_with_any_header(self, api: Api, name: str) -> None:
+        headers = HEADERS[name]
+        body = event(api.id("a"), {"x": 1})
+        answers = [
+            api.post("/api/events", body, **headers),
+            api.post("/api/events/batch", [body], **headers),
+            api.ask("DELETE", f"/api/state/entities/{api.id('a')}", **headers),
+            api.post("/api/events", event("no-namespace", {"x": 1}), **headers),
+            api.post("/api/events", body, **headers),
+            api.post("/api/state/entities/delete", {"namespace": api.space}, **headers),
+        ]
+        for answer in answers:
+            assert answer.status == 200
+            assert "ratelimit" not in answer.headers
+        assert answers[1].json["successful"] == answers[-1].json["deleted"] == 1
+
+    @pytest.mark.parametrize("name", HEADERS)
+    def test_there_are_no_namespaces_to_register(self, api: Api, name: str) -> None:
+        headers = HEADERS[name]
+        found = [
+            (route, method)
+            for route, decided in DECISIONS.items()
+            for method in decided
+            if route.startswith("api/namespaces")
+        ]
+        assert len(found) == 7
+        for route, method in found:
+            answer = api.ask(method, example_of(route), b"{", **headers)
+            assert (answer.status, answer.code) == (404, "open_mode")
+            assert "FLUX_AUTH_ENABLED" in answer.json["error"]
+
+    @pytest.mark.parametrize("name", HEADERS)
+    def test_the_config_needs_the_admin_token_all_the_same(
+        self, api: Api, name: str
+    ) -> None:
+        answer = api.ask("PUT", CONFIG, {}, **HEADERS[name])
+        assert answer.status == (200 if name == "admin" else 401)
+
+
+def test_a_header_that_stands_twice_is_one_token_at_most(world: World) -> None:
+    """Whichever of them counts: what one alone could not do, both cannot."""
+    body = event(world.home.id("twice"), {"x": 1})
+    for path, given in (("/api/events", body), ("/api/events/batch", [body])):
+        for first, second in (("Bearer x", "Bearer y"), ("Basic x", "Bearer y")):
+            line = Line(world.api.port)
+            raw = request("POST", path, _json(given), authorization=first)
+            more = f"\r\nauthorization: {second}\r\n\r\n".encode()
+            line.send(raw.replace(b"\r\n\r\n", more, 1))
+            assert line.answer().status == 401
+            line.close()
+
+
+def _json(given: object) -> bytes:
+    return repr(given).replace("'", '"').encode()
