@@ -1,11 +1,7 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
-from pathlib import Path
-
 from django.db import migrations, models
-
-SCHEMA = Path(__file__).parent.parent / "sql" / "schema.sql"
 
 
 class Migration(migrations.Migration):
@@ -63,6 +59,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name_plural': 'usage',
+                'indexes': [models.Index(fields=['hour'], name='namespaces_usage_hour')],
             },
         ),
         migrations.AddField(
@@ -115,5 +112,4 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='namespaces_usagecursor_one_row')],
             },
         ),
-        migrations.RunSQL(SCHEMA.read_text(), migrations.RunSQL.noop),
     ]

@@ -20,3 +20,19 @@ CREATE TRIGGER namespaces_auditentry_no_truncate
     FOR EACH STATEMENT EXECUTE FUNCTION namespaces_refuse_change();
 
 INSERT INTO namespaces_usagecursor (id, seq) VALUES (1, 0);
+
+-- Text keys get a second index from Django, for LIKE in other collations. These are
+-- compared byte by byte, so their own index serves that too.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT indexname FROM pg_indexes
+        WHERE schemaname = current_schema()
+          AND tablename LIKE 'namespaces\_%' AND indexname LIKE '%\_like'
+    LOOP
+        EXECUTE format('DROP INDEX %I', name);
+    END LOOP;
+END
+$$;

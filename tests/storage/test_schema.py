@@ -6,12 +6,27 @@ from django.core.management import call_command
 
 from tests.support.said import World
 
-OURS = "tablename LIKE ANY (ARRAY['events\\_%%', 'state\\_%%'])"
+OURS = "tablename LIKE ANY (ARRAY['events\\_%%', 'state\\_%%', 'namespaces\\_%%'])"
 INDEXES = {
     "events_event_pkey": "UNIQUE (seq)",
     "events_event_entity_seq": "(entity_id, seq)",
     "events_idempotency_pkey": "UNIQUE (digest)",
     "events_log_pkey": "UNIQUE (id)",
+    "namespaces_auditentry_at_4440688d": "(at)",
+    "namespaces_auditentry_pkey": "UNIQUE (id)",
+    "namespaces_bucket_pkey": "UNIQUE (namespace)",
+    "namespaces_namespace_name_key": "UNIQUE (name)",
+    "namespaces_namespace_pkey": "UNIQUE (id)",
+    "namespaces_namespace_version_a7490186": "(version)",
+    "namespaces_runtimeconfig_pkey": "UNIQUE (id)",
+    "namespaces_secret_pkey": "UNIQUE (digest)",
+    "namespaces_secret_token": "(token_id)",
+    "namespaces_token_ns": "(namespace_id)",
+    "namespaces_token_pkey": "UNIQUE (id)",
+    "namespaces_token_version_43297088": "(version)",
+    "namespaces_usage_hour": "(hour)",
+    "namespaces_usage_pkey": "UNIQUE (namespace, hour)",
+    "namespaces_usagecursor_pkey": "UNIQUE (id)",
     "state_count_pkey": "UNIQUE (namespace)",
     "state_entity_pkey": "UNIQUE (id)",
     "state_entity_default": "(id) WHERE (namespace = 'default'::text)",
