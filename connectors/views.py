@@ -9,7 +9,6 @@ from connectors import catalog
 from flux_project import api, openapi
 from flux_project.reply import ok
 from namespaces import authentication
-from namespaces.registry import registry
 
 
 class ConnectorViewSet(api.Endpoint):
@@ -19,8 +18,7 @@ class ConnectorViewSet(api.Endpoint):
         """In auth mode a token is not needed, but one that is given must be good."""
         header = request.headers.get("Authorization")
         if settings.FLUX_AUTH_ENABLED and self.action == "list" and header is not None:
-            registry.confirm()
-            authentication.authenticate(header, address=api.address(request))
+            authentication.confirmed(header, address=api.address(request))
         super().initial(request, *args, **kwargs)
 
     @extend_schema(**openapi.LIST_CONNECTORS)

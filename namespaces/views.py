@@ -22,7 +22,6 @@ from namespaces import (
 )
 from namespaces.audit import Actor
 from namespaces.grants import Grant, Scope
-from namespaces.registry import registry
 
 
 class OpenMode(NotFound):
@@ -134,8 +133,7 @@ class TokenViewSet(TenantEndpoint):
         if authentication.is_admin(header, address=address):
             self.actor = audit.admin_token(address)
             return
-        registry.confirm()
-        maker = authentication.authenticate(header, address=address)
+        maker = authentication.confirmed(header, address=address)
         self.maker, self.actor = maker, audit.token(maker.token_id, address)
 
     def _allow(self, name: str) -> None:
