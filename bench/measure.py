@@ -148,9 +148,10 @@ class Lab:
         warm = min(WARM_UP_SECONDS, order.seconds)
         generate(replace(self._bare, seconds=warm))
         self.take(replace(order, seconds=warm))
-        return [self._pair(order) for _ in range(self.pairs)]
+        return [self.pair(order) for _ in range(self.pairs)]
 
-    def _pair(self, order: Order) -> Pair:
+    def pair(self, order: Order) -> Pair:
+        """R, and a run against Flux."""
         r = self.measure_r()
         before = self.flux.clock()
         taken = self.take(order)

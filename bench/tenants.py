@@ -75,11 +75,11 @@ def auth(lab: Lab) -> list[Figure]:
         for one, order in ((open_mode, without), (auth_mode, with_token)):
             one.take(replace(order, seconds=measure.WARM_UP_SECONDS))
         pairs = [
-            (open_mode.take(without), auth_mode.take(with_token))
+            (open_mode.pair(without), auth_mode.pair(with_token))
             for _ in range(lab.pairs)
         ]
-    opened = [taken.counted / taken.seconds for taken, _ in pairs]
-    guarded = [taken.counted / taken.seconds for _, taken in pairs]
+    opened = [pair.taken.counted / pair.taken.seconds for pair, _ in pairs]
+    guarded = [pair.taken.counted / pair.taken.seconds for _, pair in pairs]
     return [
         Figure(
             name="auth",
@@ -91,7 +91,11 @@ def auth(lab: Lab) -> list[Figure]:
             ),
             relative_unit="times open mode",
             target=0.9,
-            notes=(f"open mode {statistics.median(opened):,.0f} events/s",),
+            notes=(
+                measure.cost_note([pair for _, pair in pairs], 1),
+                f"open mode {statistics.median(opened):,.0f} events/s",
+                measure.cost_note([pair for pair, _ in pairs], 1),
+            ),
         )
     ]
 

@@ -18,8 +18,10 @@ def outcomes(commands: Sequence[Command]) -> list[Outcome] | None:
 
     An event with an id of its client's may be a duplicate, which costs nothing.
     """
+    if not levels.overdrawn:
+        return None
     limit = levels.limit()
-    if not levels.overdrawn or limit is None:
+    if limit is None:
         return None
     refused: list[Outcome] = []
     counted: dict[str, int] = {}

@@ -11,7 +11,6 @@ lane answers, Django would answer too.
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
@@ -35,6 +34,7 @@ from flux_project.wire import PatientProtocol
 from namespaces import authentication, config
 from namespaces.access import TokenRequired
 from namespaces.grants import Grant
+from namespaces.registry import registry
 from state import endpoints as state_endpoints
 from state.grouped import GroupedReads
 
@@ -44,7 +44,8 @@ ENTITY_PATH = b"/api/state/entities/"
 THREAD_BYTES = 128 << 7
 _MAX_KNOWN_HOSTS = 1_000
 _FIRST_ERROR = 400
-_BEARER = "Bearer "
+_BEARER = b"Bearer "
+_NEEDS_TOKENS: bool = settings.FLUX_AUTH_ENABLED
 
 # Headers whose requests need what only the full stack does.
 _UNUSUAL = frozenset(
@@ -146,7 +147,7 @@ class LaneProtocol(PatientProtocol):
 
     def _serve(self, cycle: LaneCycle, body: bytes) -> None:
         try:
-            result = cycle.serve(body)
+            result = cycle.run(body)
         except Exception:  # noqa: BLE001  a bug must be answered, not lose the client
             result = cycle.refuse()
         self._settle(cycle, result)
@@ -159,7 +160,7 @@ class LaneProtocol(PatientProtocol):
                 result = cycle.refuse()
             self._settle(cycle, result)
 
-        self.loop.run_in_executor(None, cycle.serve, body).add_done_callback(done)
+        self.loop.run_in_executor(None, cycle.run, body).add_done_callback(done)
 
     def _settle(self, cycle: LaneCycle, result: Result) -> None:
         """Writes a reply, or hands the work over and writes it when that is done."""
@@ -256,32 +257,25 @@ def _admitted(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:
     Who brings none is refused here. A token that is unknown here is the full stack's,
     which asks the database.
     """
-    if not settings.FLUX_AUTH_ENABLED:
-        return _publishing(asked, None, keep_alive=keep_alive)
-    _, headers = asked
-    authorization = headers.get(b"authorization")
-    if authorization is None:
-        cycle = _publishing(asked, None, keep_alive=keep_alive)
-        if cycle is not None:
-            cycle.refused = TokenRequired()
+    cycle = _publishing(asked, keep_alive=keep_alive)
+    if cycle is None or not _NEEDS_TOKENS:
         return cycle
-    grant = _grant(authorization)
-    if grant is None:
-        return None
-    return _publishing(asked, grant, keep_alive=keep_alive)
+    authorization = asked[1].get(b"authorization")
+    if authorization is None:
+        cycle.refused = TokenRequired()
+        return cycle
+    cycle.grant = _grant(authorization)
+    return cycle if cycle.grant else None
 
 
 def _grant(authorization: bytes) -> Grant | None:
     """Of a token that this process knows."""
-    text = authorization.decode("latin-1")
-    if text[: len(_BEARER)] == _BEARER:  # as nearly everybody writes it
-        return authentication.known_token(text[len(_BEARER) :])
-    return authentication.known(text)
+    if authorization[: len(_BEARER)] == _BEARER:  # as nearly everybody writes it
+        return registry.known(authorization[len(_BEARER) :])
+    return authentication.known(authorization.decode("latin-1"))
 
 
-def _publishing(
-    asked: Asked, grant: Grant | None, *, keep_alive: bool
-) -> LaneCycle | None:
+def _publishing(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:
     url, _ = asked
     cycle: type[LaneCycle]
     if url == b"/api/events":
@@ -292,12 +286,7 @@ def _publishing(
         limit = config.current().body_size_limit_batch_bytes
     else:
         return None
-    if grant is None:
-        return cycle(asked, serve, limit=limit, keep_alive=keep_alive)
-    served = partial(serve, grant=grant)
-    made = cycle(asked, served, limit=limit, keep_alive=keep_alive)
-    made.grant = grant
-    return made
+    return cycle(asked, serve, limit=limit, keep_alive=keep_alive)
 
 
 def _reading(asked: Asked, *, keep_alive: bool) -> LaneCycle | None:

@@ -47,7 +47,7 @@ class LaneCycle:
     def __init__(
         self,
         asked: Asked,
-        serve: Callable[[bytes], Result],
+        serve: Callable[..., Result],
         *,
         limit: int,
         keep_alive: bool,
@@ -62,6 +62,10 @@ class LaneCycle:
     def id(self) -> str:
         _, headers = self.asked
         return request_ids.choose(headers.get(request_ids.HEADER))
+
+    def run(self, body: bytes) -> Result:
+        """What its endpoint function makes of the body, and of the token if it has."""
+        return self.serve(body) if self.grant is None else self.serve(body, self.grant)
 
     def refuse(self, error: FluxError | None = None) -> Reply:
         """The answer that names an error; without one, the bug being handled."""

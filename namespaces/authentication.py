@@ -21,7 +21,7 @@ def known(authorization: str | None) -> Grant | None:
 
 def known_token(text: str) -> Grant | None:
     """The same for a token by itself."""
-    return registry.known(text) if text.isascii() else None
+    return registry.known(text.encode()) if text.isascii() else None
 
 
 def authenticate(authorization: str | None, *, address: str) -> Grant:
@@ -52,7 +52,7 @@ def authenticate_token(text: str, *, address: str) -> Grant:
     if grant is None:
         failures.check(address)
         if tokens.is_well_formed(text):
-            grant = registry.find(text)
+            grant = registry.find(text.encode())
     if grant is None:
         failures.count(address)
         raise UnusableToken

@@ -61,10 +61,10 @@ class Registry:
         self._used: set[str] = set()
         self._noted: dict[str, float] = {}
 
-    def known(self, text: str) -> Grant | None:
+    def known(self, text: bytes) -> Grant | None:
         """The grant of a token's text, as far as this process knows. No I/O."""
-        given = tokens.digest_of(text)
-        for grant in self._grants.get(tokens.id_of(text), ()):
+        given = tokens.digest(text)
+        for grant in self._grants.get(text[tokens.ID].decode("latin-1"), ()):
             if hmac.compare_digest(grant.digest, given):
                 if grant.until <= time.time():
                     return None
@@ -72,7 +72,7 @@ class Registry:
                 return grant
         return None
 
-    def find(self, text: str) -> Grant | None:
+    def find(self, text: bytes) -> Grant | None:
         """The same, after a look at the database for one that is unknown here.
 
         Raises Unavailable when it cannot look: it never says no on a guess, nor yes.

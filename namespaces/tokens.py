@@ -22,7 +22,8 @@ _LOWER = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY = SECRET_CHARACTERS + CHECKSUM_CHARACTERS
 _TOKEN = re.compile(rf"flux_[0-9a-z]{{{ID_CHARACTERS}}}_[0-9A-Za-z]{{{_BODY}}}")
-_ID_END = len(MARK) + ID_CHARACTERS
+# Where it stands in a token's text.
+ID = slice(len(MARK), len(MARK) + ID_CHARACTERS)
 
 
 class Issued(Struct, frozen=True):
@@ -58,12 +59,17 @@ def is_well_formed(text: str) -> bool:
 
 def id_of(text: str) -> str:
     """The id in a token's text; of any other text, something that is no id."""
-    return text[len(MARK) : _ID_END]
+    return text[ID]
 
 
 def digest_of(text: str) -> bytes:
     """What a token is known by (32 bytes). ValueError for a lone surrogate."""
-    return hashlib.sha256(text.encode()).digest()
+    return digest(text.encode())
+
+
+def digest(text: bytes) -> bytes:
+    """The same of its bytes."""
+    return hashlib.sha256(text).digest()
 
 
 def checksum(text: str) -> str:

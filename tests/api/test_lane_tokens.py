@@ -58,3 +58,20 @@ def test_a_request_behind_a_refused_one_is_served(line: Line) -> None:
     refused = request("POST", "/api/events", BODY)
     line.send(refused + refused + request("GET", "/api/health"))
     assert [line.answer().status for _ in range(3)] == [401, 401, 200]
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/api/events/batch"])
+def test_of_two_tokens_neither_counts(tenants: Server, line: Line, path: str) -> None:
+    """Nobody knows which one is meant, also where both are good."""
+    api = Api(tenants.port)
+    tenant = register(api, f"lane-twice-{len(path)}")
+    api.close()
+    told = json.dumps(event(f"{tenant.name}/x", {})).encode()
+    if path.endswith("batch"):
+        told = b"[" + told + b"]"
+    sent = request("POST", path, told, authorization=tenant.header)
+    again = b"authorization: " + tenant.header.encode() + b"\r\n\r\n"
+    line.send(sent.replace(b"\r\n\r\n", b"\r\n" + again, 1))
+    assert line.answer().status == 401
+    line.send(sent)
+    assert line.answer().status == 200

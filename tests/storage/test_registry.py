@@ -74,8 +74,8 @@ def do(query: str) -> None:
 
 def test_at_first_it_knows_nothing_and_says_yes_to_nobody(database: None) -> None:
     made = Registry()
-    assert made.known(tokens.issue(tokens.new_id()).text) is None
-    assert made.find(tokens.issue(tokens.new_id()).text) is None
+    assert made.known(tokens.issue(tokens.new_id()).text.encode()) is None
+    assert made.find(tokens.issue(tokens.new_id()).text.encode()) is None
 
 
 def test_what_it_learnt_of_a_change_is_what_it_would_read_anew(
@@ -138,10 +138,12 @@ def test_a_change_of_nothing_that_it_holds_is_no_change(
 ) -> None:
     one = register()
     known.refresh(line)
-    grant = known.known(one.text)
+    grant = known.known(one.text.encode())
     register()
     known.refresh(line)
-    assert known.known(one.text) is grant, "so that what was checked stays checked"
+    assert known.known(one.text.encode()) is grant, (
+        "so that what was checked stays checked"
+    )
 
 
 def test_another_log_is_another_registry(
@@ -149,16 +151,16 @@ def test_another_log_is_another_registry(
 ) -> None:
     one = register()
     known.refresh(line)
-    assert known.known(one.text)
+    assert known.known(one.text.encode())
     do("DELETE FROM namespaces_secret")
     do("DELETE FROM namespaces_token")
     do("UPDATE events_log SET log_id = gen_random_uuid()")
     known.refresh(line)
     assert held(known) == {}
-    assert known.known(one.text) is None
+    assert known.known(one.text.encode()) is None
     other = register()
     known.refresh(line)
-    assert known.known(other.text)
+    assert known.known(other.text.encode())
 
 
 def test_a_restored_registry_has_an_older_version_and_holds(
@@ -173,8 +175,8 @@ def test_a_restored_registry_has_an_older_version_and_holds(
     do("UPDATE events_log SET registry_version = 2")
     known.refresh(line)
     assert known.version == 2
-    assert known.known(one.text)
-    assert known.known(other.text)
+    assert known.known(one.text.encode())
+    assert known.known(other.text.encode())
 
 
 def test_versions_become_visible_in_their_order(
@@ -218,12 +220,12 @@ class TestSecrets:
     ) -> None:
         one = register()
         known.refresh(line)
-        found = known.known(one.text)
+        found = known.known(one.text.encode())
         assert found is not None
         assert (found.token_id, found.namespace) == (one.token.id, one.namespace.name)
         forged = tokens.issue(one.token.id).text
         for text in (forged, one.text[:-1], one.text + "0", "", "flux_", "x" * 10_000):
-            assert known.known(text) is None
+            assert known.known(text.encode()) is None
 
     def test_the_time_it_takes_says_nothing_of_the_secret(
         self,
@@ -243,7 +245,7 @@ class TestSecrets:
 
         monkeypatch.setattr(registry, "hmac", Watched)
         forged = tokens.issue(one.token.id)
-        assert known.known(forged.text) is None
+        assert known.known(forged.text.encode()) is None
         assert compared == [(tokens.digest_of(one.text), forged.digest)]
 
     def test_it_ends_by_itself(
@@ -257,10 +259,10 @@ class TestSecrets:
         do("UPDATE namespaces_token SET version = 2")
         do("UPDATE events_log SET registry_version = 2")
         known.refresh(line)
-        assert known.known(one.text)
+        assert known.known(one.text.encode())
         later = time.time() + 3_601
         monkeypatch.setattr(time, "time", lambda: later)
-        assert known.known(one.text) is None
+        assert known.known(one.text.encode()) is None
 
     def test_nothing_of_it_is_stored_but_its_digest(
         self, line: Connection[TupleRow]
@@ -284,13 +286,13 @@ class TestLooking:
 
     def test_one_made_just_now_is_found(self, known: Registry, database: None) -> None:
         one = register()
-        assert known.known(one.text) is None
-        found = known.find(one.text)
+        assert known.known(one.text.encode()) is None
+        found = known.find(one.text.encode())
         assert found is not None
         assert found.namespace == one.namespace.name
 
     def test_who_is_nowhere_is_nobody(self, known: Registry) -> None:
-        assert known.find(tokens.issue(tokens.new_id()).text) is None
+        assert known.find(tokens.issue(tokens.new_id()).text.encode()) is None
 
     def test_with_the_database_away_it_says_neither_yes_nor_no(
         self, known: Registry, monkeypatch: pytest.MonkeyPatch
@@ -302,7 +304,7 @@ class TestLooking:
 
         monkeypatch.setattr(pool, "connection", away)
         with pytest.raises(DatabaseUnavailable):
-            known.find(tokens.issue(tokens.new_id()).text)
+            known.find(tokens.issue(tokens.new_id()).text.encode())
 
     def test_what_was_not_confirmed_for_a_while_is_no_yes(
         self,
@@ -372,7 +374,7 @@ class TestUnderTheLock:
 
     def _grant(self, ours: Registry, line: Connection[TupleRow], text: str) -> Grant:
         ours.refresh(line)
-        found = ours.known(text)
+        found = ours.known(text.encode())
         assert found is not None
         return found
 
@@ -430,7 +432,7 @@ class TestUses:
         known.refresh(line)
         known.note_uses(line)
         assert self._last_used(line, one.token.id) is None
-        assert known.known(one.text)
+        assert known.known(one.text.encode())
         known.note_uses(line)
         assert self._last_used(line, one.token.id) is not None
 
@@ -451,7 +453,7 @@ class TestUses:
         now = time.monotonic()
         for second, expected in ((0, 1), (1, 1), (30, 1), (59, 1), (62, 2), (63, 2)):
             monkeypatch.setattr(time, "monotonic", lambda at=now + second: at)
-            assert known.known(one.text)
+            assert known.known(one.text.encode())
             known.note_uses(Line())  # type: ignore[arg-type]  # it is only asked to execute
             assert len(sent) == expected, second
         assert sent[0] == ([one.token.id],)
@@ -463,7 +465,7 @@ class TestUses:
         other = anew(line)
         known.refresh(line)
         for process in (known, other):
-            assert process.known(one.text)
+            assert process.known(one.text.encode())
         known.note_uses(line)
         first = self._last_used(line, one.token.id)
         other.note_uses(line)
@@ -477,10 +479,10 @@ class TestUses:
     ) -> None:
         first, second = register(), register()
         known.refresh(line)
-        assert known.known(first.text)
+        assert known.known(first.text.encode())
         known.note_uses(line)
         later = time.monotonic() + 61
         monkeypatch.setattr(time, "monotonic", lambda: later)
-        assert known.known(second.text)
+        assert known.known(second.text.encode())
         known.note_uses(line)
         assert known._noted.keys() == {second.token.id}

@@ -346,4 +346,3 @@ def test_a_process_that_hears_nothing_looks_before_it_says_yes(pair: Pair) -> No
         assert asked()[0] == 200
         pair.operator.revoke(tenant, made["id"])
         wait_for(lambda: asked() == (401, "invalid_token"), what="its end", seconds=10)
-
