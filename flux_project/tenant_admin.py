@@ -1,8 +1,8 @@
 """Namespaces and their tokens in the admin (docs/operations.md).
 
-What is changed is changed by `namespaces.tenancy`, as by the API. Invariant: the text
-of a token is in the answer to the POST that made it and nowhere else: in no address, no
-session, no message and no log.
+What is changed is changed by `namespaces.tenancy` and `namespaces.issuing`, as by the
+API. Invariant: the text of a token is in the answer to the POST that made it and
+nowhere else: in no address, no session, no message and no log.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,13 @@ from flux_project.tenant_forms import (
     TokenForm,
 )
 from flux_project.tenants import Hour, Tenant
-from namespaces import naming, tenancy, trail
+from namespaces import (
+    issuing,
+    naming,
+    rows,
+    tenancy,
+    trail,
+)
 from namespaces.models import Namespace, Token
 
 ENTRIES = 8
@@ -157,13 +163,11 @@ class NamespaceAdmin(PagesAdmin):
         if request.method == "POST":
             made = _granted(
                 form,
-                lambda: tenancy.make_token(
-                    name, form.wanted(), admin_pages.actor(request)
-                ),
+                lambda: issuing.make(name, form.wanted(), admin_pages.actor(request)),
             )
             if made is not None:
                 return self._shown_once(request, name, made.token, made.text)
-        tenancy.find(name)
+        rows.find(name)
         return self.page(
             request,
             "tenants/new_token.html",
@@ -179,7 +183,7 @@ class NamespaceAdmin(PagesAdmin):
         if request.method == "POST":
             made = _granted(
                 form,
-                lambda: tenancy.rotate(
+                lambda: issuing.rotate(
                     name, token_id, form.wanted(), admin_pages.actor(request)
                 ),
             )
@@ -190,7 +194,7 @@ class NamespaceAdmin(PagesAdmin):
     def revoke(self, request: HttpRequest, name: str, token_id: str) -> HttpResponse:
         token = _token(name, token_id)
         if request.method == "POST":
-            tenancy.revoke(name, token_id, admin_pages.actor(request))
+            issuing.revoke(name, token_id, admin_pages.actor(request))
             return _done(request, name, f"The token {token.label} is revoked.")
         return self._ask(request, "revoke", name, None, token)
 
@@ -203,7 +207,7 @@ class NamespaceAdmin(PagesAdmin):
         token: Token | None = None,
     ) -> HttpResponse:
         """The page between wanting and doing: it says what will be lost."""
-        tenancy.find(name)
+        rows.find(name)
         with pool.connection() as connection:
             tenant = tenants.one(connection, name)
         return self.page(
@@ -237,8 +241,8 @@ class NamespaceAdmin(PagesAdmin):
 
 
 def _granted(
-    form: TokenForm | RotationForm, make: Callable[[], tenancy.Made]
-) -> tenancy.Made | None:
+    form: TokenForm | RotationForm, make: Callable[[], issuing.Made]
+) -> issuing.Made | None:
     """None: the form says why not."""
     if not form.is_valid():
         return None
@@ -257,9 +261,9 @@ def _tokens(tenant: Tenant) -> list[Token]:
 
 def _token(name: str, token_id: str) -> Token:
     """Raises NamespaceNotFound, TokenNotFound."""
-    found = Token.objects.filter(namespace=tenancy.find(name), id=token_id).first()
+    found = Token.objects.filter(namespace=rows.find(name), id=token_id).first()
     if found is None:
-        raise tenancy.TokenNotFound
+        raise rows.TokenNotFound
     return found
 
 

@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from flux_project.database import statement
-from namespaces.tenancy import NamespaceNotFound
+from namespaces.rows import NamespaceNotFound
 
 PAGE_ROWS = 50
 STATES = ("active", "suspended", "deleted")

@@ -13,7 +13,10 @@ from flux_project import admin_pages, pool
 from flux_project.admin_pages import Page, PagesAdmin
 from flux_project.errors import Invalid, NotFound
 from flux_project.readonly import Given, ReadOnlyAdmin
-from namespaces import tenancy, trail
+from namespaces import (
+    configuring,
+    trail,
+)
 from namespaces.config import Config
 from namespaces.config_form import ConfigForm
 from namespaces.models import AuditEntry, RuntimeConfig
@@ -52,7 +55,7 @@ class RuntimeConfigAdmin(PagesAdmin):
         form = ConfigForm(request.POST, shown=_stored())
         if not form.is_valid():
             return self._form(request, form)
-        tenancy.change_config(form.wanted(), admin_pages.actor(request))
+        configuring.put(form.wanted(), admin_pages.actor(request))
         where = reverse("admin:namespaces_runtimeconfig_changelist")
         said = "Saved. Every process follows within a second."
         if not form.changed_data:

@@ -2,7 +2,7 @@
 any of it.
 
 Invariant: what `namespaces.registry` holds in memory is made of `Namespace`, `Token`
-and `Secret`, so every change of them takes a version (`namespaces.tenancy`).
+and `Secret`, so every change of them takes a version (`namespaces.change`).
 """
 
 from django.contrib.postgres.fields import ArrayField

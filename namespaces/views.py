@@ -15,8 +15,11 @@ from namespaces import (
     audit,
     authentication,
     config,
+    configuring,
     grants,
+    issuing,
     requests,
+    rows,
     shown,
     tenancy,
 )
@@ -51,7 +54,7 @@ class ConfigViewSet(api.Endpoint):
         """Change any part of the runtime config; in force everywhere within 1 s."""
         wanted = config.checked(api.body(request))
         actor = audit.admin_token(api.address(request))
-        return api.respond(ok(config.as_dict(tenancy.change_config(wanted, actor))))
+        return api.respond(ok(config.as_dict(configuring.put(wanted, actor))))
 
 
 class TenantEndpoint(api.Endpoint):
@@ -103,7 +106,7 @@ class NamespaceViewSet(TenantEndpoint):
     @extend_schema(**openapi.READ_NAMESPACE)
     def retrieve(self, request: Request, name: str) -> HttpResponse:
         """Read what is public of a namespace."""
-        found = tenancy.find(name)
+        found = rows.find(name)
         with pool.connection() as connection:
             count = self.entity_count(connection, name) if self.entity_count else 0
         answer = {
@@ -150,7 +153,7 @@ class TokenViewSet(TenantEndpoint):
     def list(self, request: Request, name: str) -> HttpResponse:
         """List a namespace's tokens, those that have ended included."""
         self._allow(name)
-        found = [shown.token(token) for token in tenancy.token_list(name)]
+        found = [shown.token(token) for token in issuing.listed(name)]
         return api.respond(ok({"tokens": found}))
 
     @extend_schema(**openapi.MAKE_TOKEN)
@@ -159,7 +162,7 @@ class TokenViewSet(TenantEndpoint):
         given = requests.decoded(api.body(request))
         wanted = requests.token_wanted(given, namespace=name)
         self._allow(name)
-        made = tenancy.make_token(name, wanted, self.actor, maker=self.maker)
+        made = issuing.make(name, wanted, self.actor, maker=self.maker)
         answer = {**shown.token(made.token), "token": made.text}
         return api.respond(Reply(201, encode(answer)))
 
@@ -169,14 +172,14 @@ class TokenViewSet(TenantEndpoint):
         given = requests.decoded(api.body(request), may_be_empty=True)
         wanted = requests.rotation(given)
         self._allow(name)
-        made = tenancy.rotate(name, token_id, wanted, self.actor, maker=self.maker)
+        made = issuing.rotate(name, token_id, wanted, self.actor, maker=self.maker)
         return api.respond(ok({**shown.token(made.token), "token": made.text}))
 
     @extend_schema(**openapi.REVOKE_TOKEN)
     def destroy(self, request: Request, name: str, token_id: str) -> HttpResponse:
         """Revoke a token: it is refused everywhere within a second."""
         self._allow(name)
-        tenancy.revoke(name, token_id, self.actor, maker=self.maker)
+        issuing.revoke(name, token_id, self.actor, maker=self.maker)
         return api.respond(Reply(204, b""))
 
 

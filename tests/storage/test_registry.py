@@ -16,12 +16,19 @@ from psycopg.rows import TupleRow
 from events import recheck
 from flux_project import pool
 from flux_project.database import DatabaseUnavailable, Session
-from namespaces import audit, registry, tenancy, tokens
+from namespaces import (
+    audit,
+    issuing,
+    registry,
+    tenancy,
+    tokens,
+)
 from namespaces.access import UnusableToken
 from namespaces.grants import ALL_SCOPES, Grant
+from namespaces.issuing import Made
 from namespaces.registry import Registry, RegistryUnconfirmed
 from namespaces.requests import Rotation, TokenWanted
-from namespaces.tenancy import Made, Registered
+from namespaces.tenancy import Registered
 from tests.support.said import append
 from tests.support.tenants import fresh_name
 
@@ -48,7 +55,7 @@ def register() -> Registered:
 
 
 def make(name: str, wanted: TokenWanted = WANTED) -> Made:
-    return tenancy.make_token(name, wanted, ACTOR)
+    return issuing.make(name, wanted, ACTOR)
 
 
 def held(one: Registry) -> dict[str, set[tuple[Any, ...]]]:
@@ -86,12 +93,12 @@ def test_what_it_learnt_of_a_change_is_what_it_would_read_anew(
     kept = make(name)
     changes: list[Callable[[], object]] = [
         lambda: make(name),
-        lambda: tenancy.rotate(name, kept.token.id, Rotation(600), ACTOR),
-        lambda: tenancy.revoke(name, one.token.id, ACTOR),
+        lambda: issuing.rotate(name, kept.token.id, Rotation(600), ACTOR),
+        lambda: issuing.revoke(name, one.token.id, ACTOR),
         lambda: tenancy.suspend(name, ACTOR),
         lambda: make(name),
         lambda: tenancy.resume(name, ACTOR),
-        lambda: tenancy.rotate(name, kept.token.id, Rotation(), ACTOR),
+        lambda: issuing.rotate(name, kept.token.id, Rotation(), ACTOR),
         lambda: tenancy.delete(other.namespace.name, ACTOR),
         register,
         lambda: tenancy.delete(name, ACTOR),
@@ -190,9 +197,9 @@ def test_versions_become_visible_in_their_order(
             for number in range(12):
                 made = make(name)
                 if number % 3 == 0:
-                    tenancy.revoke(name, made.token.id, ACTOR)
+                    issuing.revoke(name, made.token.id, ACTOR)
                 if number % 3 == 1:
-                    tenancy.rotate(name, made.token.id, Rotation(60), ACTOR)
+                    issuing.rotate(name, made.token.id, Rotation(60), ACTOR)
         finally:
             connections.close_all()
 
@@ -389,9 +396,9 @@ class TestUnderTheLock:
         line.execute("BEGIN")
         line.execute("SELECT now()")
         if how == "revoke":
-            tenancy.revoke(name, token_id, ACTOR)
+            issuing.revoke(name, token_id, ACTOR)
         elif how == "rotate":
-            tenancy.rotate(name, token_id, Rotation(), ACTOR)
+            issuing.rotate(name, token_id, Rotation(), ACTOR)
         elif how == "delete":
             tenancy.delete(name, ACTOR)
         else:
@@ -410,7 +417,7 @@ class TestUnderTheLock:
         self, ours: Registry, one: Registered, line: Connection[TupleRow]
     ) -> None:
         grant = self._grant(ours, line, one.text)
-        tenancy.rotate(one.namespace.name, one.token.id, Rotation(60), ACTOR)
+        issuing.rotate(one.namespace.name, one.token.id, Rotation(60), ACTOR)
         ours.refresh(line)
         command = append(f"{one.namespace.name}/x")
         assert recheck.refusal(command, grant) is None

@@ -5,7 +5,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from namespaces import audit, listing, naming, shown, tenancy
+from namespaces import (
+    audit,
+    listing,
+    naming,
+    rows,
+    shown,
+    tenancy,
+)
 from namespaces.management import terminal
 from namespaces.models import Namespace
 
@@ -84,7 +91,7 @@ def _resume(given: dict[str, Any]) -> None:
 
 
 def _delete(given: dict[str, Any]) -> None:
-    name = tenancy.find(given["name"]).name
+    name = rows.find(given["name"]).name
     question = (
         f"Delete {name}? Its tokens end at once, what it wrote stays readable, and its"
         " name is never given again."

@@ -6,11 +6,17 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from namespaces import audit, requests, shown, tenancy
+from namespaces import (
+    audit,
+    issuing,
+    requests,
+    rows,
+    shown,
+)
 from namespaces.grants import Scope
+from namespaces.issuing import Made
 from namespaces.management import terminal
 from namespaces.models import Token
-from namespaces.tenancy import Made
 
 COLUMNS = (
     "id",
@@ -86,12 +92,12 @@ def _create(given: dict[str, Any]) -> None:
         "expires_in_seconds": given["expires_in"],
     }
     wanted = requests.token_wanted(body, namespace=given["name"])
-    _show(tenancy.make_token(given["name"], wanted, audit.shell()), given)
+    _show(issuing.make(given["name"], wanted, audit.shell()), given)
 
 
 def _rotate(given: dict[str, Any]) -> None:
     wanted = requests.rotation({"overlap_seconds": given["overlap"]})
-    _show(tenancy.rotate(given["name"], given["id"], wanted, audit.shell()), given)
+    _show(issuing.rotate(given["name"], given["id"], wanted, audit.shell()), given)
 
 
 def _show(made: Made, given: dict[str, Any]) -> None:
@@ -106,7 +112,7 @@ def _show(made: Made, given: dict[str, Any]) -> None:
 
 
 def _list(given: dict[str, Any]) -> None:
-    found = tenancy.token_list(given["name"])
+    found = issuing.listed(given["name"])
     if given["json"]:
         terminal.show_json({"tokens": [shown.token(one) for one in found]})
         return
@@ -136,13 +142,13 @@ def _state(token: Token) -> str:
 def _revoke(given: dict[str, Any]) -> None:
     name, token_id = given["name"], given["id"]
     label = next(
-        (one.label for one in tenancy.token_list(name) if one.id == token_id), None
+        (one.label for one in issuing.listed(name) if one.id == token_id), None
     )
     if label is None:
-        raise tenancy.TokenNotFound
+        raise rows.TokenNotFound
     question = f"Revoke {token_id} ({label}) of {name}? It is refused from then on."
     terminal.confirm(question, is_sure=given["yes"])
-    tenancy.revoke(name, token_id, audit.shell())
+    issuing.revoke(name, token_id, audit.shell())
     terminal.say(f"{token_id} of {name} is revoked.")
 
 
