@@ -10,7 +10,11 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
 _django = cast("Application", get_asgi_application())
 
-from flux_project import proxies, services  # noqa: E402  need the apps loaded above
+from flux_project import (  # noqa: E402  these need the apps loaded above
+    database,
+    proxies,
+    services,
+)
 from flux_project.api import UnknownRoute  # noqa: E402  likewise
 from flux_project.gate import (  # noqa: E402  likewise
     Application,
@@ -24,6 +28,7 @@ from flux_project.observed import ROUTE, Observed  # noqa: E402  likewise
 from flux_project.urls import live_routes  # noqa: E402  likewise
 from state import watch  # noqa: E402  likewise
 
+database.bound_django()
 _is_started = False
 
 

@@ -22,6 +22,13 @@ from flux_project.errors import Unavailable
 from flux_project.pipeline import Statement
 
 TIMEOUT_MS = 5_000
+# Pages of the admin may ask a little longer.
+DJANGO_TIMEOUT_MS = 10_000
+_DJANGO_LIMITS = (
+    "lock_timeout",
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+)
 # The advisory lock of the log, which serialises the writers of all processes: "flux" in
 # ASCII. Who holds it until its transaction ends comes before or after each write.
 LOG_LOCK_KEY = 0x666C7578
@@ -106,6 +113,17 @@ def connect(
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable from error
     return connection
+
+
+def bound_django() -> None:
+    """In a server, Django's own connections give up by themselves as well.
+
+    Called before there are any; management commands take their time.
+    """
+    options = connections.settings["default"]["OPTIONS"]
+    given = options.get("options", "")
+    limits = [f"-c {name}={DJANGO_TIMEOUT_MS}" for name in _DJANGO_LIMITS]
+    options["options"] = " ".join([*limits, given]).strip()
 
 
 class Session:
