@@ -36,8 +36,11 @@ class Level(Struct, frozen=True):
 
 
 def decayed(spent: int, micros: int, *, limit: int) -> int:
-    """What is left of `spent` after so many microseconds."""
-    return max(0, spent - limit * micros // WINDOW_SECONDS)
+    """What is left of `spent` after so many microseconds.
+
+    No more than a bucket holds: a limit that was lowered leaves nobody in debt.
+    """
+    return max(0, min(spent, limit * EVENT) - limit * micros // WINDOW_SECONDS)
 
 
 def left(spent: int, *, limit: int) -> int:
@@ -50,13 +53,13 @@ def seconds_until(events: int, spent: int, *, limit: int) -> int:
 
     When all has run out, for more than the bucket ever holds.
     """
-    missing = spent + min(events, limit) * EVENT - limit * EVENT
+    missing = min(spent, limit * EVENT) + min(events, limit) * EVENT - limit * EVENT
     return max(1, -(-missing * WINDOW_SECONDS // (limit * EVENT)))
 
 
 def headers(spent: int, *, limit: int) -> tuple[tuple[str, str], ...]:
     """What every answer to a write says of it (IETF httpapi's RateLimit draft)."""
-    until_full = -(-spent * WINDOW_SECONDS // (limit * EVENT))
+    until_full = -(-min(spent, limit * EVENT) * WINDOW_SECONDS // (limit * EVENT))
     return (
         ("RateLimit-Policy", f'"namespace";q={limit};w={WINDOW_SECONDS}'),
         ("RateLimit", f'"namespace";r={left(spent, limit=limit)};t={until_full}'),

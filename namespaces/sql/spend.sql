@@ -6,8 +6,11 @@ INSERT INTO namespaces_bucket AS bucket (namespace, spent, at)
 SELECT namespace, cost, clock_timestamp()
 FROM unnest($1::text[], $2::bigint[]) AS new (namespace, cost)
 ON CONFLICT (namespace) DO UPDATE SET
-    spent = excluded.spent + greatest(0, bucket.spent - $3::bigint * least(
-        greatest(extract(epoch FROM excluded.at - bucket.at) * 1000000, 0), 86400000000
-    )::bigint / 60),
+    spent = excluded.spent + greatest(0,
+        least(bucket.spent, $3::bigint * 1000000) - $3::bigint * least(
+            greatest(extract(epoch FROM excluded.at - bucket.at) * 1000000, 0),
+            86400000000
+        )::bigint / 60
+    ),
     at = greatest(bucket.at, excluded.at)
 RETURNING namespace, spent, 1 / (spent <= $4::bigint)::integer

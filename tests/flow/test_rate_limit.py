@@ -230,3 +230,21 @@ def test_without_a_limit_nothing_is_spent_and_nothing_said(first: Api) -> None:
     assert not any("ratelimit" in answer.headers for answer in answers)
     limit(first, rate_limit_enabled=True)
     assert [tenant.publish(first, "one").status for _ in range(2)] == [200, 429]
+
+
+def test_who_wrote_much_waits_a_minute_at_most_when_the_limit_is_lowered(
+    first: Api, second: Api
+) -> None:
+    limit(first, rate_limit_enabled=True, rate_limit_per_namespace_per_minute=5_000)
+    tenant = register(first, "rate-lowered")
+    batch = [event(f"{tenant.name}/e{n}", {}) for n in range(500)]
+    answer = first.post("/api/events/batch", batch, authorization=tenant.header)
+    assert answer.json["successful"] == 500
+    limit(first, rate_limit_per_namespace_per_minute=20)
+    for api in (first, second, first):
+        answers = [tenant.publish(api, "one") for _ in range(4)]
+        assert answers[-1].status == 429
+        wait = int(answers[-1].headers["retry-after"])
+        assert wait <= 3
+        time.sleep(wait)
+        assert tenant.publish(api, "one").status == 200
