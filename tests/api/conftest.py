@@ -1,4 +1,6 @@
-"""Fixtures of the API's tests: a client of each server, in a namespace of its own."""
+"""Fixtures of the API's tests: a client of each server, in a namespace of its own; in
+auth mode, namespaces that are registered.
+"""
 
 from collections.abc import Iterator
 
@@ -6,6 +8,7 @@ import pytest
 
 from tests.support.client import Api
 from tests.support.servers import Server
+from tests.support.tenants import Operator, Tenant
 
 
 @pytest.fixture
@@ -14,3 +17,13 @@ def api(server: Server) -> Iterator[Api]:
     client = Api(server.port)
     yield client
     client.close()
+
+
+@pytest.fixture
+def tenant(operator: Operator) -> Tenant:
+    return operator.register()
+
+
+@pytest.fixture
+def foreign(operator: Operator) -> Tenant:
+    return operator.register()

@@ -2,209 +2,33 @@
 stored and what is told.
 
 The list of routes comes from `flux_project.urls`: a new one fails this file until
-`DECISIONS` says who may use it. `tests/ws/test_token_matrix.py` has the sockets.
+`DECISIONS`, in tests/support/decisions.py, says who may use it.
+`tests/ws/test_token_matrix.py` has the sockets.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.urls import URLResolver
 
 from flux_project import urls
-from tests.support import bearers
+from tests.support import bearers, decisions
 from tests.support.bearers import Kind, World
 from tests.support.client import ADMIN_HEADER, Answer, Api, Line, event, request
+from tests.support.decisions import (
+    DECISIONS,
+    Admin,
+    Given,
+    Login,
+    Open,
+    Write,
+    example_of,
+)
 from tests.support.servers import Server
-from tests.support.tenants import NAMESPACES, Registry, fresh_name, registry_of
+from tests.support.tenants import Registry, registry_of
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
-CONFIG = "/api/admin/config"
-Body = object
-Asked = tuple[str, Body]
-
-
-@dataclass(frozen=True)
-class Open:
-    """Anyone may, whatever the header says. path: None when a test asks elsewhere."""
-
-    path: str | None
-
-
-@dataclass(frozen=True)
-class Write:
-    """It needs a token with this scope. asks: the request of a kind, made anew each
-    time; also: an operator may; is_kept: a suspended namespace may; items: what is
-    forbidden fails alone."""
-
-    scope: str
-    asks: Callable[[World, Kind], Asked]
-    also: bool = False
-    is_kept: bool = False
-    items: bool = False
-
-
-@dataclass(frozen=True)
-class Admin:
-    """It needs the admin token."""
-
-    asks: Callable[[World, Kind], Asked]
-
-
-@dataclass(frozen=True)
-class Given:
-    """It needs no token, but one that is given must be good."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class Login:
-    """The admin site's own: sessions and staff, no bearer token."""
-
-
-def _single(world: World, kind: Kind) -> Asked:
-    return "/api/events", event(kind.tenant.id("new"), {"x": 1})
-
-
-def _tombstone(world: World, kind: Kind) -> Asked:
-    properties = {"__deleted__": True}
-    return "/api/events", event(kind.tenant.id("gone"), properties)
-
-
-def _batch(world: World, kind: Kind) -> Asked:
-    return "/api/events/batch", [event(kind.tenant.id("new"), {"x": 1})] * 2
-
-
-def _tombstones(world: World, kind: Kind) -> Asked:
-    gone = event(kind.tenant.id("gone"), {"__deleted__": True})
-    return "/api/events/batch", {"events": [gone]}
-
-
-def _entity(world: World, kind: Kind) -> Asked:
-    _make_sure(world, kind)
-    return f"/api/state/entities/{kind.tenant.id('there')}", None
-
-
-def _by_ids(world: World, kind: Kind) -> Asked:
-    _make_sure(world, kind)
-    body = {"entity_ids": [kind.tenant.id("there")]}
-    return "/api/state/entities/delete", body
-
-
-def _by_prefix(world: World, kind: Kind) -> Asked:
-    _make_sure(world, kind)
-    body = {"prefix": kind.tenant.id("the")}
-    return "/api/state/entities/delete", body
-
-
-def _by_namespace(world: World, kind: Kind) -> Asked:
-    _make_sure(world, kind)
-    return "/api/state/entities/delete", {"namespace": kind.tenant.name}
-
-
-def _make_sure(world: World, kind: Kind) -> None:
-    """The entity is there, if it is the home's: the others' is never deleted."""
-    if kind.tenant is world.home:
-        world.home.seq_of("there", {"x": 1})
-
-
-def _tokens(world: World, kind: Kind) -> Asked:
-    return f"{kind.tenant.path}/tokens", None
-
-
-def _new_token(world: World, kind: Kind) -> Asked:
-    body = {"label": "made", "scopes": ["connectors"], "prefix": kind.tenant.id("o/")}
-    return f"{kind.tenant.path}/tokens", body
-
-
-def _token(world: World, kind: Kind) -> Asked:
-    """One that is there, but of who has none to show."""
-    return f"{kind.tenant.path}/tokens/{_spare(world, kind)}", None
-
-
-def _rotation(world: World, kind: Kind) -> Asked:
-    return f"{kind.tenant.path}/tokens/{_spare(world, kind)}/rotate", {}
-
-
-def _spare(world: World, kind: Kind) -> str:
-    answer = world.operator.ask(
-        "POST", f"{kind.tenant.path}/tokens", {"label": "x", "scopes": ["connectors"]}
-    )
-    if answer.status == 404:
-        return "nobody"
-    world.operator.secrets.append(answer.json["token"])
-    found: str = answer.json["id"]
-    return found
-
-
-def _namespace(world: World, kind: Kind) -> Asked:
-    return NAMESPACES, {"name": fresh_name("made")}
-
-
-def _end_of_namespace(world: World, kind: Kind) -> Asked:
-    return world.operator.register().path, None
-
-
-def _config(world: World, kind: Kind) -> Asked:
-    return CONFIG, {}
-
-
-Decision = Open | Given | Admin | Login | tuple[Write, ...]
-_DELETES = tuple(Write("delete", asks) for asks in (_by_ids, _by_prefix, _by_namespace))
-
-# By route, as urls.py writes it, and method. What is not here answers 405.
-DECISIONS: dict[str, dict[str, Decision]] = {
-    "": {"GET": Open("/")},
-    "live": {"GET": Open("/live")},
-    "metrics": {"GET": Open("/metrics")},
-    "admin/": {"*": Login()},
-    "admin": {"*": Login()},
-    "api/health": {"GET": Open("/api/health")},
-    "api/events": {
-        "GET": Open("/api/events?limit=1"),
-        "POST": (Write("publish", _single), Write("delete", _tombstone)),
-    },
-    "api/events/batch": {
-        "POST": (
-            Write("publish", _batch, items=True),
-            Write("delete", _tombstones, items=True),
-        )
-    },
-    "api/state/entities": {"GET": Open("/api/state/entities?limit=1")},
-    "api/state/entities/delete": {
-        "GET": Open("/api/state/entities/delete"),
-        "POST": _DELETES,
-        "DELETE": (),  # an id without a namespace: see the errors' order
-    },
-    urls._ENTITY: {
-        "GET": Open("/api/state/entities/nobody/x"),
-        "DELETE": (Write("delete", _entity),),
-    },
-    "api/connectors": {"GET": Given("/api/connectors")},
-    "api/admin/config": {"GET": Open(CONFIG), "PUT": Admin(_config)},
-    "api/namespaces": {"POST": Admin(_namespace)},
-    "api/namespaces/<name>": {
-        "GET": Open(f"{NAMESPACES}/nobody-at-all"),
-        "DELETE": Admin(_end_of_namespace),
-    },
-    "api/namespaces/<name>/tokens": {
-        "GET": (Write("tokens", _tokens, also=True, is_kept=True),),
-        "POST": (Write("tokens", _new_token, also=True),),
-    },
-    "api/namespaces/<name>/tokens/<token_id>": {
-        "DELETE": (Write("tokens", _token, also=True, is_kept=True),)
-    },
-    "api/namespaces/<name>/tokens/<token_id>/rotate": {
-        "POST": (Write("tokens", _rotation, also=True),)
-    },
-    "api/schema": {"GET": Open("/api/schema?format=json")},
-    "api/docs": {"GET": Open("/api/docs")},
-    "/api/stream": {"GET": Open(None)},
-    "/api/ws": {"GET": Open("/api/ws")},
-}
-EXAMPLES = {"<name>": "nobody-at-all", "<token_id>": "nobody"}
 
 
 def routes() -> dict[str, Any]:
@@ -219,15 +43,6 @@ def methods_of(pattern: Any) -> set[str]:
     if actions is None:
         return {"GET"}
     return {method.upper() for method in actions if method != "head"}
-
-
-def example_of(route: str) -> str:
-    """An address of a route."""
-    if route == urls._ENTITY:
-        return "/api/state/entities/nobody/x"
-    for name, example in EXAMPLES.items():
-        route = route.replace(name, example)
-    return route if route.startswith("/") else f"/{route}"
 
 
 def test_every_route_and_method_has_a_decision() -> None:
@@ -291,7 +106,7 @@ def test_a_write_is_refused_to_all_but_who_may(
 def _expected(write: Write, kind: Kind) -> tuple[int, str] | None:
     if write.also and kind.verdict == "admin":
         return None
-    is_own = kind.verdict == "bounded" and write.asks is _tokens
+    is_own = kind.verdict == "bounded" and write.asks is decisions.tokens
     return None if is_own else kind.refusal(write.scope, is_kept=write.is_kept)
 
 
@@ -319,7 +134,10 @@ def _check_write(world: World, write: Write, kind: Kind, answer: Answer) -> None
 
 def _also_needed(write: Write, kind: Kind) -> tuple[int, str] | None:
     """What is made of a token has no scope that this has not."""
-    makes = write.asks in {_new_token, _rotation} and kind.verdict != "admin"
+    makes = (
+        write.asks in {decisions.new_token, decisions.rotation}
+        and kind.verdict != "admin"
+    )
     if makes and "connectors" not in kind.scopes:
         return 403, "missing_scope"
     return None
@@ -463,60 +281,6 @@ def test_what_a_foreign_namespace_holds_is_as_it_was(world: World) -> None:
     for token in world.operator.tokens(foreign):
         assert token["revokedAt"] is None
         assert token["label"] in {"first token", bearers.MARKER, "x"}
-
-
-HEADERS = {
-    "none": {},
-    "empty": {"authorization": ""},
-    "basic": {"authorization": "Basic eDp5"},
-    "malformed": {"authorization": "Bearer flux_nothing"},
-    "other characters": {"authorization": "Bearer \xff\xfe"},
-    "well formed": {"authorization": "Bearer flux_k3v9x2m4q1_" + "0" * 49},
-    "admin": {"authorization": ADMIN_HEADER},
-}
-
-
-class TestOpenMode:
-    """In open mode a header is ignored, whatever it says (contract §0)."""
-
-    @pytest.mark.parametrize("name", HEADERS)
-    def test_everything_is_written_with_any_header(self, api: Api, name: str) -> None:
-        headers = HEADERS[name]
-        body = event(api.id("a"), {"x": 1})
-        answers = [
-            api.post("/api/events", body, **headers),
-            api.post("/api/events/batch", [body], **headers),
-            api.ask("DELETE", f"/api/state/entities/{api.id('a')}", **headers),
-            api.post("/api/events", event("no-namespace", {"x": 1}), **headers),
-            api.post("/api/events", body, **headers),
-            api.post("/api/state/entities/delete", {"namespace": api.space}, **headers),
-        ]
-        for answer in answers:
-            assert answer.status == 200
-            assert "ratelimit" not in answer.headers
-        assert answers[1].json["successful"] == answers[-1].json["deleted"] == 1
-
-    @pytest.mark.parametrize("name", HEADERS)
-    def test_there_are_no_namespaces_to_register(self, api: Api, name: str) -> None:
-        headers = HEADERS[name]
-        found = [
-            (route, method)
-            for route, decided in DECISIONS.items()
-            for method in decided
-            if route.startswith("api/namespaces")
-        ]
-        assert len(found) == 7
-        for route, method in found:
-            answer = api.ask(method, example_of(route), b"{", **headers)
-            assert (answer.status, answer.code) == (404, "open_mode")
-            assert "FLUX_AUTH_ENABLED" in answer.json["error"]
-
-    @pytest.mark.parametrize("name", HEADERS)
-    def test_the_config_needs_the_admin_token_all_the_same(
-        self, api: Api, name: str
-    ) -> None:
-        answer = api.ask("PUT", CONFIG, {}, **HEADERS[name])
-        assert answer.status == (200 if name == "admin" else 401)
 
 
 def test_a_header_that_stands_twice_is_one_token_at_most(world: World) -> None:

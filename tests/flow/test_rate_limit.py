@@ -18,7 +18,7 @@ from tests.support.tenant import Tenant, configure, register
 
 LIMIT = 1_000
 WRITERS = 40
-SECONDS = 8.0
+SECONDS = 5.0
 POLICY = f'"namespace";q={LIMIT};w=60'
 _LEFT = re.compile(r'"namespace";r=(\d+);t=(\d+)')
 
@@ -52,7 +52,7 @@ def second(pair: list[Server]) -> Iterator[Api]:
 def limit(api: Api, **values: object) -> None:
     """Changes the config; it is in force everywhere within a second."""
     configure(api, **values)
-    time.sleep(1.5)
+    time.sleep(1.1)
 
 
 def recorded(namespace: str) -> list[float]:

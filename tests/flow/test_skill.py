@@ -121,7 +121,8 @@ def test_any_valid_id_makes_the_round(skill: Skill, entity_id: str) -> None:
     published = skill.flux("publish", "--", "odd.ids", text, entity_id, given)
     assert answered(published)["stream"] == "odd.ids"
     assert answered(skill.flux("get", "--", entity_id))["id"] == entity_id
-    assert properties(skill, entity_id) == {"text": text}
+    # Ids without a namespace are everybody's: another test may have set more.
+    assert properties(skill, entity_id)["text"] == text
     listed = answered(skill.flux("list", "--prefix", entity_id))
     assert entity_id in [entity["id"] for entity in listed]
     deleted = answered(skill.flux("delete", "--", entity_id))

@@ -1,10 +1,8 @@
 """The registry in a process's memory: always the same as one that was read anew."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,45 +11,14 @@ from django.db import connections
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from events import recheck
-from flux_project import pool
-from flux_project.database import DatabaseUnavailable, Session
-from namespaces import (
-    audit,
-    issuing,
-    registry,
-    tenancy,
-    tokens,
-)
-from namespaces.access import UnusableToken
-from namespaces.grants import ALL_SCOPES, Grant
+from namespaces import issuing, registry, tenancy, tokens
+from namespaces.grants import ALL_SCOPES
 from namespaces.issuing import Made
-from namespaces.registry import Registry, RegistryUnconfirmed
+from namespaces.registry import Registry
 from namespaces.requests import Rotation, TokenWanted
-from namespaces.tenancy import Registered
-from tests.support.said import append
-from tests.support.tenants import fresh_name
+from tests.support.registries import ACTOR, anew, register
 
-ACTOR = audit.Actor("a test", "command")
 WANTED = TokenWanted("a test's", ALL_SCOPES)
-
-
-@pytest.fixture
-def line(database: None) -> Iterator[Connection[TupleRow]]:
-    session = Session(name="a test's registry")
-    yield session.connection()
-    session.drop()
-
-
-@pytest.fixture
-def known(line: Connection[TupleRow]) -> Registry:
-    made = Registry()
-    made.refresh(line)
-    return made
-
-
-def register() -> Registered:
-    return tenancy.register(fresh_name(), ACTOR)
 
 
 def make(name: str, wanted: TokenWanted = WANTED) -> Made:
@@ -66,12 +33,6 @@ def held(one: Registry) -> dict[str, set[tuple[Any, ...]]]:
         }
         for token_id, s in one._grants.items()
     }
-
-
-def anew(line: Connection[TupleRow]) -> Registry:
-    made = Registry()
-    made.refresh(line)
-    return made
 
 
 def do(query: str) -> None:
@@ -286,210 +247,3 @@ class TestSecrets:
             assert secret not in repr(rows)
         digests = line.execute("SELECT digest FROM namespaces_secret").fetchall()
         assert (tokens.digest_of(one.text),) in digests
-
-
-class TestLooking:
-    """What is unknown here may be known to the database."""
-
-    def test_one_made_just_now_is_found(self, known: Registry, database: None) -> None:
-        one = register()
-        assert known.known(one.text.encode()) is None
-        found = known.find(one.text.encode())
-        assert found is not None
-        assert found.namespace == one.namespace.name
-
-    def test_who_is_nowhere_is_nobody(self, known: Registry) -> None:
-        assert known.find(tokens.issue(tokens.new_id()).text.encode()) is None
-
-    def test_with_the_database_away_it_says_neither_yes_nor_no(
-        self, known: Registry, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        @contextmanager
-        def away() -> Iterator[None]:
-            raise DatabaseUnavailable
-            yield
-
-        monkeypatch.setattr(pool, "connection", away)
-        with pytest.raises(DatabaseUnavailable):
-            known.find(tokens.issue(tokens.new_id()).text.encode())
-
-    def test_what_was_not_confirmed_for_a_while_is_no_yes(
-        self,
-        known: Registry,
-        line: Connection[TupleRow],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        @contextmanager
-        def away() -> Iterator[None]:
-            raise DatabaseUnavailable
-            yield
-
-        reachable = pool.connection
-        monkeypatch.setattr(pool, "connection", away)
-        known.refresh(line)
-        known.confirm()  # it was, just now
-        later = time.monotonic() + registry.CONFIRMED_SECONDS + 0.1
-        monkeypatch.setattr(time, "monotonic", lambda: later)
-        with pytest.raises(DatabaseUnavailable):
-            known.confirm()
-        monkeypatch.setattr(pool, "connection", reachable)
-        known.confirm()  # it looks by itself
-        monkeypatch.setattr(pool, "connection", away)
-        known.confirm()
-
-    def test_who_has_to_wait_for_another_look_gives_up(
-        self,
-        known: Registry,
-        line: Connection[TupleRow],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """A write holds the log's lock meanwhile."""
-        monkeypatch.setattr(registry, "WAIT_SECONDS", 0.05)
-        with known._lock, pytest.raises(RegistryUnconfirmed) as refused:
-            known.refresh(line)
-        assert refused.value.status == 503
-        known.refresh(line)
-
-    def test_a_look_that_failed_confirms_nothing(
-        self, line: Connection[TupleRow]
-    ) -> None:
-        made = Registry()
-        line.execute("BEGIN")
-        with pytest.raises(Exception, match="does not exist"):
-            line.execute("SELECT nothing")
-        with pytest.raises(Exception, match="aborted"):
-            made.refresh(line)
-        line.execute("ROLLBACK")
-        assert made._confirmed_at == -math.inf
-
-
-class TestUnderTheLock:
-    """A transaction that began before a change, and reads it when it has the lock."""
-
-    @pytest.fixture
-    def one(self, database: None) -> Registered:
-        return register()
-
-    @pytest.fixture
-    def ours(
-        self, line: Connection[TupleRow], monkeypatch: pytest.MonkeyPatch
-    ) -> Registry:
-        """This process's, as a write sees it."""
-        made = Registry()
-        monkeypatch.setattr(recheck, "registry", made)
-        return made
-
-    def _grant(self, ours: Registry, line: Connection[TupleRow], text: str) -> Grant:
-        ours.refresh(line)
-        found = ours.known(text.encode())
-        assert found is not None
-        return found
-
-    @pytest.mark.parametrize("how", ["revoke", "rotate", "delete", "suspend"])
-    def test_it_writes_nothing_with_what_has_ended(
-        self, ours: Registry, one: Registered, line: Connection[TupleRow], how: str
-    ) -> None:
-        name, token_id = one.namespace.name, one.token.id
-        grant = self._grant(ours, line, one.text)
-        command = append(f"{name}/x")
-        assert recheck.refusal(command, grant) is None
-        line.execute("BEGIN")
-        line.execute("SELECT now()")
-        if how == "revoke":
-            issuing.revoke(name, token_id, ACTOR)
-        elif how == "rotate":
-            issuing.rotate(name, token_id, Rotation(), ACTOR)
-        elif how == "delete":
-            tenancy.delete(name, ACTOR)
-        else:
-            tenancy.suspend(name, ACTOR)
-        version = ours.version
-        ours.refresh(line)
-        line.execute("ROLLBACK")
-        assert ours.version > version
-        assert not recheck.holds(grant, version=ours.version)
-        refused = recheck.refusal(command, grant)
-        assert refused is not None
-        expected = "namespace_suspended" if how == "suspend" else UnusableToken.code
-        assert refused.code == expected
-
-    def test_a_rotation_with_an_overlap_changes_nothing_for_who_writes(
-        self, ours: Registry, one: Registered, line: Connection[TupleRow]
-    ) -> None:
-        grant = self._grant(ours, line, one.text)
-        issuing.rotate(one.namespace.name, one.token.id, Rotation(60), ACTOR)
-        ours.refresh(line)
-        command = append(f"{one.namespace.name}/x")
-        assert recheck.refusal(command, grant) is None
-
-
-class TestUses:
-    """When a token was used last, written once a minute at most."""
-
-    def _last_used(self, line: Connection[TupleRow], token_id: str) -> object:
-        query = "SELECT last_used_at FROM namespaces_token WHERE id = %s"
-        row = line.execute(query, (token_id,)).fetchone()
-        assert row is not None
-        return row[0]
-
-    def test_a_use_is_written_with_the_next_look(
-        self, known: Registry, line: Connection[TupleRow]
-    ) -> None:
-        one = register()
-        known.refresh(line)
-        known.note_uses(line)
-        assert self._last_used(line, one.token.id) is None
-        assert known.known(one.text.encode())
-        known.note_uses(line)
-        assert self._last_used(line, one.token.id) is not None
-
-    def test_no_statement_is_sent_for_a_second_use_within_a_minute(
-        self,
-        known: Registry,
-        line: Connection[TupleRow],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        one = register()
-        known.refresh(line)
-        sent: list[object] = []
-
-        class Line:
-            def execute(self, query: object, parameters: object = None) -> None:
-                sent.append(parameters)
-
-        now = time.monotonic()
-        for second, expected in ((0, 1), (1, 1), (30, 1), (59, 1), (62, 2), (63, 2)):
-            monkeypatch.setattr(time, "monotonic", lambda at=now + second: at)
-            assert known.known(one.text.encode())
-            known.note_uses(Line())  # type: ignore[arg-type]  # it is only asked to execute
-            assert len(sent) == expected, second
-        assert sent[0] == ([one.token.id],)
-
-    def test_what_another_process_wrote_just_now_is_not_written_again(
-        self, known: Registry, line: Connection[TupleRow]
-    ) -> None:
-        one = register()
-        other = anew(line)
-        known.refresh(line)
-        for process in (known, other):
-            assert process.known(one.text.encode())
-        known.note_uses(line)
-        first = self._last_used(line, one.token.id)
-        other.note_uses(line)
-        assert self._last_used(line, one.token.id) == first
-
-    def test_what_is_remembered_of_uses_is_forgotten_again(
-        self,
-        known: Registry,
-        line: Connection[TupleRow],
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        first, second = register(), register()
-        known.refresh(line)
-        assert known.known(first.text.encode())
-        known.note_uses(line)
-        later = time.monotonic() + 61
-        monkeypatch.setattr(time, "monotonic", lambda: later)
-        assert known.known(second.text.encode())
-        known.note_uses(line)
-        assert known._noted.keys() == {second.token.id}
