@@ -96,7 +96,8 @@ class TestSingle:
         body = event(tenant.id("x"), {"x": 1}, eventId="once")
         first = ask(tenant, "/api/events", body)
         registry.do(
-            "UPDATE namespaces_bucket SET spent = 600000 * 1000000::bigint, at = now()"
+            "UPDATE namespaces_bucket SET spent = 10000 * 1000000::bigint,"
+            " at = now() + interval '1 hour'"
             " WHERE namespace = %s",
             tenant.name,
         )

@@ -61,7 +61,7 @@ def spend_all(registry: Registry, tenant: Tenant) -> None:
     """The namespace has written all it may for an hour."""
     registry.do(
         "INSERT INTO namespaces_bucket (namespace, spent, at)"
-        " VALUES (%s, 600000 * 1000000::bigint, now())",
+        " VALUES (%s, 10000 * 1000000::bigint, now() + interval '1 hour')",
         tenant.name,
     )
 
