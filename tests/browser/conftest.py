@@ -23,6 +23,8 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 PHONE, DESKTOP = 390, 1280
+# What Chromium says of a request whose page was left before it was answered.
+LEFT = "net::ERR_ABORTED"
 USER, PASSWORD = "ada", "a password for the tests"
 
 
@@ -80,7 +82,14 @@ def browser_page(site: Server, context: BrowserContext) -> Iterator[Page]:
         ),
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(request.url))
+    page.on(
+        "requestfailed",
+        lambda request: (
+            complaints.append(f"{request.url}: {request.failure}")
+            if request.failure != LEFT
+            else None
+        ),
+    )
     page.on(
         "request",
         lambda request: (
