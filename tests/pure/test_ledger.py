@@ -55,7 +55,7 @@ def test_a_ledger_gives_what_is_left_and_no_more(
     assert isinstance(ledger.take(NAME, 2), NamespaceRateLimited)
     assert ledger.take(NAME, 1) is None
     assert ledger.spends == {NAME: 3}
-    assert levels.take_refusals(10) == {NAME: 2}
+    assert ledger.refused == {NAME: 2}
 
 
 def test_what_is_on_its_way_counts_as_spent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What the log says of refused requests: bounded, and nothing of what they held."""
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from flux_project import refusals
@@ -11,6 +12,12 @@ BODY = b'{"error":"Sesame.","code":"invalid_event","field":"sesame"}'
 
 def note(status: int = 400, body: bytes = BODY, path: bytes = b"/a") -> None:
     refusals.note(status, body, request_id="mine", method="GET", path=path)
+
+
+@pytest.fixture(autouse=True)
+def a_fresh_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was used before keeps its processors, so nothing would be captured."""
+    monkeypatch.setattr(refusals, "logger", structlog.get_logger())
 
 
 @pytest.fixture
