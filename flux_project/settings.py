@@ -15,6 +15,7 @@ from flux_project import (
     lockout_limits,
     origins,
     places,
+    selling,
     sentences,
 )
 
@@ -63,6 +64,29 @@ SECRET_KEY = env.secret("SECRET_KEY", least=32 if FLUX_AUTH_ENABLED else 0) or (
 )
 
 DEBUG = env.boolean("DEBUG", default=False)
+
+_selling = selling.read(is_auth=FLUX_AUTH_ENABLED, debug=DEBUG)
+FLUX_BILLING = _selling.kind
+FLUX_PRICE = _selling.price
+FLUX_STRIPE_SECRET_KEY = _selling.stripe_key
+FLUX_STRIPE_WEBHOOK_SECRET = _selling.stripe_webhook_secret
+FLUX_STRIPE_API = _selling.stripe_api
+FLUX_CONTACT = selling.contact()
+_mail = selling.mail()
+EMAIL_BACKEND = _mail.backend
+EMAIL_HOST, EMAIL_PORT = _mail.host, _mail.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.user, _mail.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.use_tls, _mail.use_ssl
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = selling.email_from(FLUX_PUBLIC_URL)
+# Sign-in links of owners (namespaces.owners), which carry no password.
+SESAME_TOKENS = ["sesame.tokens_v2"]
+SESAME_PACKER = "sesame.packers.UnsignedLongLongPacker"
+SESAME_MAX_AGE = timedelta(minutes=15)
+SESAME_ONE_TIME = True
+SESAME_INVALIDATE_ON_PASSWORD_CHANGE = False
+SESAME_SIGNATURE_SIZE = 16
+
 ALLOWED_HOSTS = ["*"]  # flux_project.gate checks the Host header, for every path
 
 # Behind a proxy that speaks TLS, whose X-Forwarded-Proto says whether a browser does.
@@ -114,6 +138,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "axes",
+    "procrastinate.contrib.django",
     "flux_project",
     "namespaces",
     "events",

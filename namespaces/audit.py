@@ -12,7 +12,7 @@ from typing import Any, Literal
 from django.db import connection
 from msgspec import Struct
 
-Channel = Literal["admin", "api", "command"]
+Channel = Literal["admin", "api", "command", "shop", "account"]
 Fields = Mapping[str, Any]
 
 MAX_ADDRESS_CHARACTERS = 100
@@ -39,6 +39,16 @@ def anyone(address: str) -> Actor:
 def token(token_id: str, address: str) -> Actor:
     """The holder of a namespace's token."""
     return Actor(f"token {token_id}", "api", address)
+
+
+def purchase(purchase_id: str, address: str = "") -> Actor:
+    """A purchase that goes its way, or whoever has its claim secret."""
+    return Actor(f"purchase {purchase_id}", "shop", address)
+
+
+def owner(email: str, address: str) -> Actor:
+    """Who is signed in at /account."""
+    return Actor(f"owner {email}", "account", address)
 
 
 def shell() -> Actor:

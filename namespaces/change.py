@@ -59,6 +59,11 @@ def available() -> Iterator[None]:
         raise DatabaseUnavailable from error
 
 
+def release() -> None:
+    """Gives this thread's connection back, for who now waits for somebody else."""
+    connection.close()
+
+
 def tell_all() -> None:
     """Wakes all processes when the transaction commits."""
     with connection.cursor() as cursor:

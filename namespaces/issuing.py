@@ -50,6 +50,14 @@ def first(namespace: Namespace, version: int) -> Made:
     return _make(namespace, TokenWanted(label=FIRST_LABEL, scopes=ALL_SCOPES), version)
 
 
+def replaced(old: Token, version: int) -> Made:
+    """The same once more, in the caller's transaction: the one before is revoked."""
+    old.revoked_at = timezone.now()
+    old.version = version
+    old.save(update_fields=["revoked_at", "version"])
+    return first(old.namespace, version)
+
+
 def listed(name: str) -> Sequence[Token]:
     """All tokens a namespace ever had, the oldest first. Raises NamespaceNotFound."""
     with change.available():

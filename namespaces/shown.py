@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from namespaces.models import Namespace, Token
+from namespaces.models import Namespace, Purchase, Token
 
 
 def namespace(found: Namespace) -> dict[str, object]:
@@ -28,6 +28,31 @@ def token(found: Token) -> dict[str, object]:
         "expiresAt": time(found.expires_at),
         "lastUsedAt": time(found.last_used_at),
         "revokedAt": time(found.revoked_at),
+    }
+
+
+# What a program sees of a purchase's state: it waits while its namespace is made.
+_STATES = {Purchase.State.PROVISIONED: Purchase.State.PAID}
+
+
+def begun(found: Purchase) -> dict[str, object]:
+    """A new purchase. checkout_url: None where there is nothing to pay."""
+    return {
+        "purchase_id": found.id,
+        "checkout_url": found.checkout_url or None,
+        "amount": found.amount,
+        "currency": found.currency,
+        "expires_at": time(found.expires_at),
+    }
+
+
+def purchase(found: Purchase) -> dict[str, object]:
+    """How far a purchase is. namespace: its name, as soon as there is one."""
+    state = Purchase.State(found.state)
+    return {
+        "status": str(_STATES.get(state, state)),
+        "namespace": found.namespace.name if found.namespace else None,
+        **begun(found),
     }
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from flux_project.errors import Conflict, RateLimited
 from namespaces import audit, change, config, issuing, names, rows, tokens
 from namespaces.audit import Actor
-from namespaces.models import AuditEntry, Namespace, Token
+from namespaces.models import AuditEntry, Namespace, Owner, Token
 from namespaces.throttle import bucket_of
 
 ID_CHARACTERS = 8
@@ -57,28 +57,35 @@ def register(name: object, actor: Actor, *, is_open: bool = False) -> Registered
     with change.of_registry() as version:
         if is_open:
             _throttle(actor.address)
-        try:
-            with transaction.atomic():
-                namespace = Namespace.objects.create(
-                    id=f"ns_{tokens.random_text(ID_CHARACTERS)}",
-                    name=name,
-                    version=version,
-                )
-        except IntegrityError:
-            raise NameTaken(field="name") from None
-        namespace.refresh_from_db()
-        made = issuing.first(namespace, version)
+        namespace = made(name, version)
+        first = issuing.first(namespace, version)
         audit.record(
             actor,
             "namespace.create",
             name,
             after={
                 "id": namespace.id,
-                "token": made.token.id,
+                "token": first.token.id,
                 **({"network": bucket_of(actor.address)} if is_open else {}),
             },
         )
-    return Registered(namespace, made.token, made.text)
+    return Registered(namespace, first.token, first.text)
+
+
+def made(name: str, version: int, *, owner: Owner | None = None) -> Namespace:
+    """The row of a new namespace, in its maker's transaction. Raises NameTaken."""
+    try:
+        with transaction.atomic():
+            namespace = Namespace.objects.create(
+                id=f"ns_{tokens.random_text(ID_CHARACTERS)}",
+                name=name,
+                version=version,
+                owner=owner,
+            )
+    except IntegrityError:
+        raise NameTaken(field="name") from None
+    namespace.refresh_from_db()
+    return namespace
 
 
 def _throttle(address: str) -> None:
@@ -99,39 +106,52 @@ def suspend(name: str, actor: Actor, *, because: str = "") -> Namespace:
     """Nobody writes to it from now on; it stays readable. Again changes nothing."""
     with change.of_registry() as version:
         namespace = rows.locked(name)
-        if namespace.suspended_at is None:
-            namespace.suspended_at = timezone.now()
-            namespace.suspended_because = because
-            namespace.version = version
-            namespace.save()
-            fields = {"suspended": True, "because": because}
-            audit.record(
-                actor,
-                "namespace.suspend",
-                name,
-                before={"suspended": False},
-                after=fields,
-            )
+        end_writing(namespace, version, actor, because=because)
     return namespace
+
+
+def end_writing(
+    namespace: Namespace, version: int, actor: Actor, *, because: str
+) -> None:
+    """The same for a locked row, in the caller's transaction."""
+    if namespace.suspended_at is not None:
+        return
+    namespace.suspended_at = timezone.now()
+    namespace.suspended_because = because
+    namespace.version = version
+    namespace.save()
+    audit.record(
+        actor,
+        "namespace.suspend",
+        namespace.name,
+        before={"suspended": False},
+        after={"suspended": True, "because": because},
+    )
 
 
 def resume(name: str, actor: Actor) -> Namespace:
     """Ends a suspension. Without one nothing changes."""
     with change.of_registry() as version:
         namespace = rows.locked(name)
-        if namespace.suspended_at is not None:
-            before = {"suspended": True, "because": namespace.suspended_because}
-            namespace.suspended_at, namespace.suspended_because = None, ""
-            namespace.version = version
-            namespace.save()
-            audit.record(
-                actor,
-                "namespace.resume",
-                name,
-                before=before,
-                after={"suspended": False},
-            )
+        allow_writing(namespace, version, actor)
     return namespace
+
+
+def allow_writing(namespace: Namespace, version: int, actor: Actor) -> None:
+    """The same for a locked row, in the caller's transaction."""
+    if namespace.suspended_at is None:
+        return
+    before = {"suspended": True, "because": namespace.suspended_because}
+    namespace.suspended_at, namespace.suspended_because = None, ""
+    namespace.version = version
+    namespace.save()
+    audit.record(
+        actor,
+        "namespace.resume",
+        namespace.name,
+        before=before,
+        after={"suspended": False},
+    )
 
 
 def delete(name: str, actor: Actor) -> Namespace:

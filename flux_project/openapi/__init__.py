@@ -15,6 +15,7 @@ from flux_project.openapi.service import (
     LIST_CONNECTORS,
     READ_CONFIG,
 )
+from flux_project.openapi.shop import BUY, CLAIM, READ_PURCHASE, STRIPE_WEBHOOK
 from flux_project.openapi.tenants import (
     DELETE_NAMESPACE,
     LIST_TOKENS,
@@ -32,7 +33,9 @@ from flux_project.openapi.writing import (
 )
 
 __all__ = [
+    "BUY",
     "CHANGE_CONFIG",
+    "CLAIM",
     "DELETE_ENTITY",
     "DELETE_MATCHING",
     "DELETE_NAMESPACE",
@@ -47,9 +50,11 @@ __all__ = [
     "PUBLISH_BATCH",
     "READ_CONFIG",
     "READ_NAMESPACE",
+    "READ_PURCHASE",
     "REGISTER",
     "REVOKE_TOKEN",
     "ROTATE_TOKEN",
+    "STRIPE_WEBHOOK",
     "finish",
 ]
 
@@ -58,6 +63,7 @@ _TAGS = [
     {"name": "Entities", "description": "The world as it is now, derived from events."},
     {"name": "Live", "description": "Hear of every change as it happens."},
     {"name": "Namespaces", "description": "Who may write where (auth mode)."},
+    {"name": "Purchases", "description": "A namespace is bought (auth mode)."},
     {"name": "Service", "description": "Health, configuration, connectors."},
 ]
 _ADMIN_TOKEN = {
@@ -72,6 +78,12 @@ _NAMESPACE_TOKEN = {
     "description": "A namespace's token. Writing needs one in auth mode; in open mode"
     " nobody has one, and what the header says is ignored.",
 }
+_CLAIM_SECRET = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "claim_<secret>",
+    "description": "The claim secret of a purchase, from the answer that began it.",
+}
 
 
 def finish(
@@ -83,6 +95,7 @@ def finish(
         "securitySchemes": {
             "adminToken": _ADMIN_TOKEN,
             "namespaceToken": _NAMESPACE_TOKEN,
+            "claimSecret": _CLAIM_SECRET,
         },
     }
     result["tags"] = _TAGS

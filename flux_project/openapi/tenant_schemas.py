@@ -42,6 +42,20 @@ _TOKEN: dict[str, Schema] = {
     "lastUsedAt": {**_TIME_OR_NONE, "description": "To the minute."},
     "revokedAt": _TIME_OR_NONE,
 }
+_PURCHASE: dict[str, Schema] = {
+    "purchase_id": {"type": "string"},
+    "checkout_url": {
+        "type": ["string", "null"],
+        "description": "Where a person pays; null where there is nothing to pay.",
+    },
+    "amount": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "In the currency's smallest unit, such as cents.",
+    },
+    "currency": {"type": "string", "pattern": "^[a-z]{3}$"},
+    "expires_at": {**_TIME, "description": "Until then it may be paid."},
+}
 
 
 def _object(properties: dict[str, Schema]) -> Schema:
@@ -65,6 +79,27 @@ COMPONENTS: dict[str, Schema] = {
             "entityCount": {"type": "integer", "minimum": 0},
         }
     ),
+    "BegunPurchase": _object(
+        {
+            **_PURCHASE,
+            "claim_secret": {
+                "type": "string",
+                "pattern": "^claim_[0-9A-Za-z_-]{43}$",
+                "description": "What claims it; this answer alone ever has it.",
+            },
+        }
+    ),
+    "Purchase": _object(
+        {
+            "status": {"enum": ["pending", "paid", "claimed", "expired", "refunded"]},
+            "namespace": {
+                "type": ["string", "null"],
+                "description": "Its name, once it exists.",
+            },
+            **_PURCHASE,
+        }
+    ),
+    "Received": _object({"received": {"const": True}}),
     "Token": _object(_TOKEN),
     "MadeToken": _object({**_TOKEN, "token": _TEXT}),
     "TokenWanted": {

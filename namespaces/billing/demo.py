@@ -1,0 +1,89 @@
+"""A checkout of our own, on which no money moves, for trying out how buying goes.
+
+What a buyer presses there is kept as an event of this provider, and asked for like any
+other's. Invariant: refused unless DEBUG (`flux_project.selling`).
+"""
+
+import time
+from urllib.parse import urljoin
+
+from django.utils import timezone
+
+from namespaces.billing import (
+    Call,
+    Checkout,
+    InvalidSignature,
+    Order,
+    Payment,
+    Provider,
+    Status,
+)
+from namespaces.models import ProviderEvent
+
+HOUR_SECONDS = 3_600
+PAID, CLOSED, REFUNDED = "demo.paid", "demo.closed", "demo.refunded"
+
+
+class Demo:
+    name = "demo"
+
+    def open(self, order: Order, *, done_url: str, back_url: str) -> Checkout:
+        page = urljoin(done_url, f"/register/demo/{order.id}")
+        ref = f"demo_{order.id}"
+        return Checkout(ref=ref, url=page, expires_at=time.time() + HOUR_SECONDS)
+
+    def look(self, order: Order) -> Payment:
+        kinds = _kinds(order)
+        return Payment(
+            _status(kinds, is_open=bool(order.checkout_ref)),
+            order.amount,
+            order.currency,
+            checkout_ref=order.checkout_ref,
+            payment_ref=f"demo_payment_{order.id}" if PAID in kinds else "",
+            refunded=order.amount if REFUNDED in kinds else 0,
+        )
+
+    def refund(self, order: Order) -> None:
+        made = call(order.id, REFUNDED)
+        now = timezone.now()
+        ProviderEvent.objects.get_or_create(
+            id=made.id,
+            defaults={
+                "provider": self.name,
+                "kind": made.kind,
+                "made_at": now,
+                "handled_at": now,
+                "order_id": order.id,
+                "purchase_id": order.id,
+            },
+        )
+
+    def heard(self, body: bytes, signature: str) -> Call | None:
+        raise InvalidSignature
+
+    def order_of(self, call: Call) -> str:
+        return call.order_id
+
+
+def call(order_id: str, kind: str) -> Call:
+    """What pressing a button of the demo's page says; again, it is the same call."""
+    return Call(f"{kind}:{order_id}", kind, time.time(), order_id)
+
+
+def _kinds(order: Order) -> set[str]:
+    found = ProviderEvent.objects.filter(
+        id__in=[call(order.id, kind).id for kind in (PAID, CLOSED, REFUNDED)]
+    )
+    return set(found.values_list("kind", flat=True))
+
+
+def _status(kinds: set[str], *, is_open: bool) -> Status:
+    if REFUNDED in kinds:
+        return "refunded"
+    if PAID in kinds:
+        return "paid"
+    return "closed" if CLOSED in kinds or not is_open else "open"
+
+
+def provider() -> Provider:
+    return Demo()

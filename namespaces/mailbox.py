@@ -1,0 +1,35 @@
+"""E-mail addresses, as people type them.
+
+Invariant: one mailbox has one spelling here, so that who signs in is who bought.
+"""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from flux_project.errors import Invalid
+
+MAX_CHARACTERS = 254  # RFC 5321 §4.5.3.1.3, without its brackets
+
+
+class InvalidEmail(Invalid):
+    """email must be an e-mail address, such as you@example.org."""
+
+    code = "invalid_email"
+
+
+def checked(given: object) -> str:
+    """In lower case, its domain in ASCII. Raises InvalidEmail.
+
+    Two mailboxes whose addresses differ in case alone could exist by RFC 5321, but no
+    provider of any size has them, and people type either.
+    """
+    text = given.strip().lower() if isinstance(given, str) else ""
+    local, at, domain = text.rpartition("@")
+    try:
+        text = f"{local}{at}{domain.encode('idna').decode('ascii')}"
+        validate_email(text)
+    except (ValidationError, UnicodeError):
+        raise InvalidEmail(field="email") from None
+    if len(text) > MAX_CHARACTERS or not text.isascii():
+        raise InvalidEmail(field="email")
+    return text

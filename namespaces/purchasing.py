@@ -1,0 +1,260 @@
+"""Purchases: begun by anyone, claimed by who has the claim secret (contract §6).
+
+Invariant: a claim secret and a token leave only by the answer of the function that made
+them, and lie nowhere in plain; a namespace has at most one token that a claim made and
+that still works.
+"""
+
+import hmac
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from msgspec import Struct
+
+from flux_project import jobs
+from flux_project.errors import Conflict, RateLimited, Unauthenticated
+from namespaces import attempts, audit, change, config, issuing, mailbox, tokens
+from namespaces.access import bearer
+from namespaces.audit import Actor
+from namespaces.billing import Checkout, Order, Provider, chosen
+from namespaces.models import Bucket, Namespace, Purchase
+from namespaces.throttle import bucket_of, failures
+
+SECRET_MARK = "claim_"  # noqa: S105  what a claim secret begins with
+SECRET_BYTES = 32
+ID_CHARACTERS = 16
+HOUR_SECONDS = 3_600
+CLAIM_AGAIN = timedelta(hours=24)
+# A purchase that somebody waits for is asked about so often at most.
+LOOK_EVERY = timedelta(seconds=5)
+State = Purchase.State
+
+
+class TooManyPurchases(RateLimited):
+    """Too many purchases were begun from this address; try again later."""
+
+    code = "too_many_purchases"
+
+
+class ClaimSecretNeeded(Unauthenticated):
+    """This needs the header Authorization: Bearer <claim_secret>, of this purchase."""
+
+    code = "claim_secret_needed"
+
+
+class NotPaid(Conflict):
+    """This purchase is not paid yet: pay at its checkout_url, then claim again."""
+
+    code = "not_paid"
+
+
+class NotReady(Conflict):
+    """This purchase is paid, and its namespace is being made: claim again soon."""
+
+    code = "not_ready"
+
+
+class PurchaseExpired(Conflict):
+    """This purchase was not paid in time: begin a new one."""
+
+    code = "purchase_expired"
+
+
+class PurchaseRefunded(Conflict):
+    """This purchase was refunded; there is nothing to claim."""
+
+    code = "purchase_refunded"
+
+
+class AlreadyClaimed(Conflict):
+    """This token was claimed before, and a day ago or used since. Make another at
+    /account, after signing in with the purchase's e-mail address."""
+
+    code = "already_claimed"
+
+
+class Begun(Struct, frozen=True):
+    """A purchase, and its claim secret, which nobody can see again."""
+
+    purchase: Purchase
+    secret: str
+
+
+class Claimed(Struct, frozen=True):
+    """What was bought, and its token's text, which nobody can see again."""
+
+    purchase: Purchase
+    namespace: Namespace
+    text: str
+
+
+def begin(email: object, *, base_url: str, address: str) -> Begun:
+    """A new purchase, and the provider's checkout for it.
+
+    base_url: of this server, as its buyer knows it. Raises NothingForSale,
+    InvalidEmail, TooManyPurchases, ProviderUnavailable, PaymentRefused.
+    """
+    provider = chosen.provider()
+    secret = SECRET_MARK + secrets.token_urlsafe(SECRET_BYTES)
+    price = settings.FLUX_PRICE
+    purchase = Purchase(
+        id=f"pur_{tokens.random_text(ID_CHARACTERS)}",
+        claim_digest=tokens.digest_of(secret),
+        email=mailbox.checked(email),
+        network=bucket_of(address),
+        provider=provider.name,
+        amount=price.amount,
+        currency=price.currency,
+        expires_at=timezone.now() + timedelta(seconds=HOUR_SECONDS),
+    )
+    with change.transaction():
+        attempts.take(
+            "purchase",
+            purchase.network,
+            most=config.current().registrations_per_address_per_hour,
+            seconds=HOUR_SECONDS,
+            error=TooManyPurchases,
+        )
+        purchase.save(force_insert=True)
+    change.release()  # others may have it while the provider takes its time
+    checkout = _open(provider, purchase, base_url)
+    with change.transaction():
+        _keep(purchase, checkout)
+        if not checkout.url:  # nothing to pay
+            jobs.defer("namespaces.settle", purchase_id=purchase.id)
+    return Begun(purchase, secret)
+
+
+def _open(provider: Provider, purchase: Purchase, base_url: str) -> Checkout:
+    return provider.open(
+        order_of(purchase),
+        done_url=f"{base_url}/register/done?purchase={purchase.id}",
+        back_url=f"{base_url}/register?cancelled={purchase.id}",
+    )
+
+
+def _keep(purchase: Purchase, checkout: Checkout) -> None:
+    purchase.checkout_ref = checkout.ref
+    purchase.checkout_url = checkout.url
+    purchase.expires_at = datetime.fromtimestamp(checkout.expires_at, tz=UTC)
+    # These alone: the buyer, or a webhook, may have been quicker.
+    purchase.save(update_fields=["checkout_ref", "checkout_url", "expires_at"])
+    purchase.refresh_from_db()
+
+
+def order_of(purchase: Purchase) -> Order:
+    """What its provider is to know of a purchase."""
+    return Order(
+        purchase.id,
+        purchase.email,
+        purchase.amount,
+        purchase.currency,
+        purchase.checkout_ref,
+        purchase.payment_ref,
+    )
+
+
+def found(purchase_id: str, authorization: str | None, *, address: str) -> Purchase:
+    """The purchase of this id, for who has its claim secret.
+
+    Whether there is no such purchase or the secret is another's, is not told apart.
+    Raises ClaimSecretNeeded, TooManyFailures.
+    """
+    text = bearer(authorization)
+    if text is None:
+        raise ClaimSecretNeeded
+    failures.check(address)
+    with change.available():
+        purchase = _with_secret(purchase_id, text)
+    if purchase is None:
+        failures.count(address)
+        raise ClaimSecretNeeded
+    return purchase
+
+
+def _with_secret(purchase_id: str, text: str) -> Purchase | None:
+    if not text.isascii() or "\0" in purchase_id:
+        return None
+    rows = Purchase.objects.select_related("namespace")
+    purchase = rows.filter(id=purchase_id).first()
+    given = tokens.digest_of(text)
+    kept = bytes(purchase.claim_digest) if purchase is not None else bytes(32)
+    return purchase if hmac.compare_digest(kept, given) else None
+
+
+def nudge(purchase: Purchase) -> None:
+    """Somebody waits for this purchase: has its provider asked, if not just now."""
+    if purchase.state != State.PENDING:
+        return
+    now = timezone.now()
+    with change.transaction():
+        rows = Purchase.objects.filter(id=purchase.id, state=State.PENDING)
+        quiet = rows.exclude(looked_at__gt=now - LOOK_EVERY)
+        if quiet.update(looked_at=now):
+            jobs.defer("namespaces.settle", once=purchase.id, purchase_id=purchase.id)
+
+
+def claim(purchase: Purchase, *, address: str) -> Claimed:
+    """A token for what was bought. Until its first use, and for a day, it may be asked
+    for again, as an answer can get lost: the one before is revoked.
+
+    purchase: as `found` gave it. Raises NotPaid, NotReady, PurchaseExpired,
+    PurchaseRefunded, AlreadyClaimed.
+    """
+    with change.of_registry() as version:
+        rows = Purchase.objects.select_for_update(of=("self",))
+        bought = rows.select_related("namespace", "claim_token").get(id=purchase.id)
+        namespace = _claimable(bought)
+        actor = audit.purchase(bought.id, address)
+        before = bought.claim_token
+        if before is None:
+            made = issuing.first(namespace, version)
+            bought.claimed_at = timezone.now()
+        else:
+            made = issuing.replaced(before, version)
+            _tell(actor, "token.revoke", namespace, before.id)
+        bought.state = State.CLAIMED
+        bought.claim_token = made.token
+        bought.revision += 1
+        bought.save()
+        _tell(actor, "token.create", namespace, made.token.id)
+    return Claimed(bought, namespace, made.text)
+
+
+def _tell(actor: Actor, action: str, namespace: Namespace, token_id: str) -> None:
+    target = f"{namespace.name}/{token_id}"
+    audit.record(actor, action, target, after={"claimed": True})
+
+
+_REFUSALS = {
+    State.PENDING: NotPaid,
+    State.PAID: NotReady,
+    State.EXPIRED: PurchaseExpired,
+    State.REFUNDED: PurchaseRefunded,
+}
+
+
+def _claimable(bought: Purchase) -> Namespace:
+    """The namespace of a purchase that may be claimed now. Raises why it may not."""
+    refusal = _REFUSALS.get(State(bought.state))
+    if refusal is not None:
+        raise refusal(retry_after=1 if refusal is NotReady else None)
+    namespace = bought.namespace
+    if namespace is None or namespace.deleted_at is not None:
+        message = "The namespace of this purchase was deleted by its owner."
+        raise AlreadyClaimed(message)
+    if bought.claim_token is not None and not _may_repeat(bought, namespace):
+        raise AlreadyClaimed
+    return namespace
+
+
+def _may_repeat(bought: Purchase, namespace: Namespace) -> bool:
+    token, at = bought.claim_token, bought.claimed_at
+    if token is None or at is None or timezone.now() > at + CLAIM_AGAIN:
+        return False
+    # A token's use is noted half a second later, what it wrote is seen at once: it was
+    # taken from the namespace's bucket, in the same transaction.
+    is_used = token.last_used_at is not None or token.revoked_at is not None
+    return not is_used and not Bucket.objects.filter(namespace=namespace.name).exists()
