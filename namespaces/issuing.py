@@ -18,12 +18,15 @@ from flux_project.errors import Conflict
 from namespaces import audit, change, grants, rows, tokens
 from namespaces.access import UnusableToken
 from namespaces.audit import Actor
-from namespaces.grants import ALL_SCOPES, Grant, Scope
-from namespaces.models import Namespace, Secret, Token
+from namespaces.grants import ALL_SCOPES, Grant, NamespaceSuspended, Scope
+from namespaces.models import Namespace, Owner, Secret, Token
 from namespaces.requests import Rotation, TokenWanted
 
 MOST_TOKENS = 1_000
 FIRST_LABEL = "first token"
+
+# Who has a token made: the holder of another, the namespace's owner; None: an operator.
+Maker = Grant | Owner | None
 
 
 class TooManyTokens(Conflict):
@@ -68,16 +71,16 @@ def _tokens(namespace: Namespace) -> QuerySet[Token]:
     return Token.objects.filter(namespace=namespace).order_by("created_at", "id")
 
 
-def make(
-    name: str, wanted: TokenWanted, actor: Actor, *, maker: Grant | None = None
-) -> Made:
-    """A new token. maker: the token it is made with; None for an operator.
+def make(name: str, wanted: TokenWanted, actor: Actor, *, maker: Maker = None) -> Made:
+    """A new token.
 
     Raises NamespaceNotFound, Forbidden, Invalid, TooManyTokens.
     """
     with change.of_registry() as version:
         namespace = rows.locked(name)
-        if maker is not None:
+        if isinstance(maker, Owner):
+            _check_owner(maker, namespace)
+        elif maker is not None:
             wanted = _bounded(wanted, _now(maker))
         if Token.objects.filter(namespace=namespace, revoked_at=None).count() >= (
             MOST_TOKENS
@@ -88,6 +91,15 @@ def make(
             actor, "token.create", _target(made.token), after=_described(made.token)
         )
     return made
+
+
+def _check_owner(owner: Owner, namespace: Namespace) -> None:
+    """Whose it is, and whether they may make it write: not while it is suspended."""
+    rows.check_owner(namespace, owner)
+    if namespace.suspended_at is not None:
+        because = namespace.suspended_because or "none was given."
+        message = f"This namespace is suspended. Reason: {because}"
+        raise NamespaceSuspended(message)
 
 
 def _bounded(wanted: TokenWanted, maker: Grant) -> TokenWanted:
@@ -136,15 +148,18 @@ def rotate(
     wanted: Rotation,
     actor: Actor,
     *,
-    maker: Grant | None = None,
+    maker: Maker = None,
 ) -> Made:
     """A new secret for a token; those before work on until the overlap ends.
 
     Raises NamespaceNotFound, TokenNotFound, TokenEnded, Forbidden.
     """
     with change.of_registry() as version:
-        token = rows.locked_token(rows.locked(name), token_id)
-        if maker is not None:
+        namespace = rows.locked(name)
+        if isinstance(maker, Owner):
+            _check_owner(maker, namespace)
+        token = rows.locked_token(namespace, token_id)
+        if isinstance(maker, Grant):
             _check_maker(_now(maker), token)
         now = timezone.now()
         if token.revoked_at or (token.expires_at and token.expires_at <= now):
@@ -188,17 +203,17 @@ def _check_maker(maker: Grant, token: Token) -> None:
         raise refused
 
 
-def revoke(
-    name: str, token_id: str, actor: Actor, *, maker: Grant | None = None
-) -> None:
+def revoke(name: str, token_id: str, actor: Actor, *, maker: Maker = None) -> None:
     """The token is refused everywhere from now on. Again changes nothing.
 
     Raises NamespaceNotFound, TokenNotFound, Forbidden.
     """
     with change.of_registry() as version:
         namespace = rows.locked(name)
+        if isinstance(maker, Owner):
+            rows.check_owner(namespace, maker)
         token = rows.locked_token(namespace, token_id)
-        if maker is not None:
+        if isinstance(maker, Grant):
             starts = token.prefix or f"{name}/"
             now = _now(maker)
             refused = grants.refusal(now, Scope.TOKENS, starts, is_kept=True)
@@ -236,6 +251,9 @@ def _now(maker: Grant) -> Grant:
     if secret is None:
         raise UnusableToken
     token = secret.token
+    if token.last_used_at is None:
+        # Its first use, seen at once: from now on its claim may not be repeated.
+        Token.objects.filter(id=token.id).update(last_used_at=Now())
     return Grant(
         token.id,
         maker.digest,

@@ -223,6 +223,16 @@ def claim(purchase: Purchase, *, address: str) -> Claimed:
     return Claimed(bought, namespace, made.text)
 
 
+def may_claim(purchase: Purchase) -> bool:
+    """Whether `claim` would give a token now."""
+    with change.available():
+        try:
+            _claimable(purchase)
+        except Conflict:
+            return False
+    return True
+
+
 def _tell(actor: Actor, action: str, namespace: Namespace, token_id: str) -> None:
     target = f"{namespace.name}/{token_id}"
     audit.record(actor, action, target, after={"claimed": True})
@@ -254,7 +264,8 @@ def _may_repeat(bought: Purchase, namespace: Namespace) -> bool:
     token, at = bought.claim_token, bought.claimed_at
     if token is None or at is None or timezone.now() > at + CLAIM_AGAIN:
         return False
-    # A token's use is noted half a second later, what it wrote is seen at once: it was
-    # taken from the namespace's bucket, in the same transaction.
+    # A token's use is noted within half a second. What it wrote, or did to tokens, is
+    # seen at once: the one was taken from the namespace's bucket in its transaction,
+    # the other is noted by `namespaces.issuing` in its own.
     is_used = token.last_used_at is not None or token.revoked_at is not None
     return not is_used and not Bucket.objects.filter(namespace=namespace.name).exists()

@@ -17,6 +17,9 @@ from namespaces.models import ProviderEvent, Purchase
 LATE = timedelta(seconds=60)
 # Who may have paid is asked about so often, until some time after the checkout's end.
 ASK_EVERY = timedelta(minutes=10)
+# A provider that knows nothing of a purchase, as after a change of its keys, is not
+# asked about it for ever.
+ASK_FOR = timedelta(days=8)
 # What was never paid is forgotten, with its e-mail address.
 UNPAID_KEPT = timedelta(days=30)
 AT_ONCE = 200
@@ -60,7 +63,9 @@ def _unasked() -> QuerySet[Purchase]:
     provider closes a checkout at its end; until it says so, it may still be paid.)"""
     now = timezone.now()
     quiet = Q(looked_at=None) | Q(looked_at__lt=now - ASK_EVERY)
-    return _of(State.PENDING).filter(quiet, created_at__lt=now - LATE)
+    return _of(State.PENDING).filter(
+        quiet, created_at__lt=now - LATE, created_at__gt=now - ASK_FOR
+    )
 
 
 def _ask(task: str, purchase_id: str) -> None:

@@ -29,17 +29,19 @@ class Patient(BaseRetryStrategy):
 
 
 _UNTIL_DONE = Patient(longest_seconds=300)
+# Then the sweep asks for it again, as long as there is something to be asked.
+_FOR_AN_HOUR = Patient(longest_seconds=300, most=20)
 _FOR_TWO_DAYS = Patient(longest_seconds=3_600, most=60)
 # A link that comes later would be asked for again meanwhile.
 _FOR_SOME_MINUTES = Patient(longest_seconds=120, most=8)
 
 
-@app.task(name="namespaces.handle_event", retry=_UNTIL_DONE)
+@app.task(name="namespaces.handle_event", retry=_FOR_AN_HOUR)
 def handle_event(event_id: str) -> None:
     settling.handle(event_id)
 
 
-@app.task(name="namespaces.settle", retry=_UNTIL_DONE)
+@app.task(name="namespaces.settle", retry=_FOR_AN_HOUR)
 def settle(purchase_id: str) -> None:
     settling.settle(purchase_id)
 

@@ -18,7 +18,7 @@ from namespaces.billing import (
     Provider,
     Status,
 )
-from namespaces.models import ProviderEvent
+from namespaces.models import ProviderEvent, Purchase
 
 HOUR_SECONDS = 3_600
 PAID, CLOSED, REFUNDED = "demo.paid", "demo.closed", "demo.refunded"
@@ -63,6 +63,13 @@ class Demo:
 
     def order_of(self, call: Call) -> str:
         return call.order_id
+
+
+def ordered(purchase_id: str) -> Purchase | None:
+    """The purchase whose checkout the page of this id is."""
+    if "\0" in purchase_id:
+        return None
+    return Purchase.objects.filter(id=purchase_id, provider=Demo.name).first()
 
 
 def call(order_id: str, kind: str) -> Call:

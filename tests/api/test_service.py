@@ -125,6 +125,10 @@ def test_the_schema_names_every_operation(api: Api) -> None:
         ("POST", "/api/namespaces/{name}/tokens"),
         ("DELETE", "/api/namespaces/{name}/tokens/{token_id}"),
         ("POST", "/api/namespaces/{name}/tokens/{token_id}/rotate"),
+        ("POST", "/api/purchases"),
+        ("GET", "/api/purchases/{purchase_id}"),
+        ("POST", "/api/purchases/{purchase_id}/claim"),
+        ("POST", "/api/billing/stripe/webhook"),
         ("GET", "/api/connectors"),
         ("GET", "/api/health"),
     }

@@ -19,6 +19,8 @@ from tests.support.client import ADMIN_HEADER, Answer, Api, Line, event, request
 from tests.support.decisions import (
     DECISIONS,
     Admin,
+    ClaimSecret,
+    Form,
     Given,
     Login,
     Open,
@@ -206,6 +208,33 @@ def test_a_token_that_need_not_be_given_is_good_or_refused(
         else:
             assert answer.status == 200, kind.name
         world.check(answer.body, is_refused=True)
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(ClaimSecret))
+def test_no_token_opens_a_purchase(world: World, route: str, method: str) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, ClaimSecret)
+    for kind in world.kinds:
+        answer = world.api.ask(method, decision.path, b"{", **kind.headers)
+        found = (answer.status, answer.code)
+        assert found == (401, "claim_secret_needed"), kind.name
+        assert answer.headers["www-authenticate"] == "Bearer"
+        world.check(answer.body, is_refused=True)
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(Form))
+def test_a_form_needs_the_cookie_of_its_page_and_minds_no_token(
+    world: World, registry: Registry, route: str, method: str
+) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, Form)
+    before = registry.fingerprint()
+    for kind in world.kinds:
+        answer = world.api.ask(method, decision.path, b"email=x", **kind.headers)
+        assert answer.status == 403, kind.name
+        assert b"Form expired" in answer.body
+        world.check(answer.body, is_refused=True)
+    assert registry.fingerprint() == before
 
 
 _OTHERS = [
