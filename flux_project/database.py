@@ -44,7 +44,7 @@ _KNOWS_TRANSACTION_TIMEOUT = 170_000  # PostgreSQL 17
 # A network that swallows everything is noticed within half a minute, on both sides: by
 # us, so that the next request gets a new connection, and by PostgreSQL, so that it ends
 # what a vanished process has begun. (Unix sockets pay no heed to any of these.)
-_OURS: dict[str, Any] = {
+KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -98,7 +98,7 @@ def connect(
     try:
         connection = psycopg.connect(
             **{key: value for key, value in parameters.items() if key in wanted},
-            **_OURS,
+            **KEEPALIVES,
             autocommit=True,
             # psycopg prepares nothing by itself: at a rollback it would drop all that
             # is prepared on the connection, the statements of `pipeline` included.

@@ -7,8 +7,20 @@ from typing import Any
 
 import structlog
 
+from flux_project import job_lines
+
 # Each line of these repeats, in many words, what our own lines say.
-QUIET = ("asyncio", "axes", "daphne", "django.request", "psycopg.pool", "uvicorn.error")
+# And stripe's and sesame's have buyers' addresses.
+QUIET = (
+    "asyncio",
+    "axes",
+    "daphne",
+    "django.request",
+    "psycopg.pool",
+    "sesame",
+    "stripe",
+    "uvicorn.error",
+)
 # Of errors too: any client could have them written, as many as it likes.
 _OF_CLIENTS = {
     "ASGI callable returned without completing handshake.",  # it was refused
@@ -62,12 +74,18 @@ def configure(options: Mapping[str, Any]) -> None:
                 "flux": {"()": lambda: _formatter(shared, options["format"])}
             },
             "handlers": {
-                "stderr": {"class": "logging.StreamHandler", "formatter": "flux"}
+                "stderr": {"class": "logging.StreamHandler", "formatter": "flux"},
+                "jobs": {"()": job_lines.Handler},
             },
             "root": {"handlers": ["stderr"], "level": options["level"].upper()},
             "filters": {"news": {"()": lambda: is_news}},
-            "loggers": {
-                name: {"level": "ERROR", "filters": ["news"]} for name in QUIET
+            "loggers": {name: {"level": "ERROR", "filters": ["news"]} for name in QUIET}
+            | {
+                "procrastinate": {
+                    "level": "INFO",
+                    "handlers": ["jobs"],
+                    "propagate": False,
+                }
             },
         }
     )

@@ -20,6 +20,7 @@ from flux_project import (
     places,
     preparation,
     shared_metrics,
+    workers,
 )
 from flux_project.sentences import CannotStart
 from flux_project.stopping import Stop, Wish
@@ -32,7 +33,8 @@ LOG_CHECK_SECONDS = 10.0
 WORKERS_END_SECONDS = 3.4  # uvicorn's own grace is 3
 EVERYTHING_ENDS_SECONDS = 4.4
 LONGEST_PAUSE_SECONDS = 15.0
-OTHER_CONNECTIONS = 40  # management commands, jobs, people with psql
+JOBS_OWN_CONNECTIONS = 3  # the job worker's, beside Django's pool
+OTHER_CONNECTIONS = 40  # management commands, people with psql
 
 
 class Supervisor:
@@ -75,12 +77,15 @@ class Supervisor:
         self._new_admin = self._prepare()
         places.make_empty(shared_metrics.directory(settings.FLUX_DATA_DIR))
         self._workers = [
-            Worker(number, listening) for number in range(1, settings.FLUX_WORKERS + 1)
+            Worker(workers.web(number, listening))
+            for number in range(1, settings.FLUX_WORKERS + 1)
         ]
 
     def _start_postgres(self) -> None:
         per_worker = settings.DATABASE_POOL_SIZE + settings.DATABASE_OWN_CONNECTIONS
         connections = settings.FLUX_WORKERS * per_worker + OTHER_CONNECTIONS
+        if workers.has_jobs():
+            connections += settings.DATABASE_POOL_SIZE + JOBS_OWN_CONNECTIONS
         self._postgres = embedded.EmbeddedPostgres(
             settings.FLUX_PLACES,
             password=self._secrets.database_password,
@@ -110,6 +115,9 @@ class Supervisor:
             if not welcomed and all(worker.served for worker in self._workers):
                 welcomed = True
                 self._welcome(self._secrets, self._new_admin)
+                # Not before: its start would take time from theirs.
+                if workers.has_jobs():
+                    self._workers.append(Worker(workers.jobs()))
             self._wish.sleep(TICK_SECONDS)
 
     def _tend_postgres(self) -> None:

@@ -1,5 +1,7 @@
-"""The web server processes. Invariant: as many as wanted, each started again when it
-ends, with a longer pause each time it ended soon after its start.
+"""The processes that the supervisor keeps running: web servers, and who does the jobs.
+
+Invariant: in each place there is one, started again when it ends, with a longer pause
+each time it ended soon after its start.
 """
 
 import os
@@ -8,6 +10,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -23,12 +28,51 @@ STEADY_SECONDS = 30.0  # after this long a worker counts as healthy
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def _nothing() -> None:
+    """What is left to do after most processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What runs in a place: `python -m module arguments --ready FD --parent PID`.
+
+    inherits: the sockets that it gets, which stay open as long as this is kept. after:
+    what its end leaves to do.
+    """
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    inherits: tuple[socket.socket, ...] = ()
+    after: Callable[[], None] = _nothing
+
+
+def web(number: int, listening: socket.socket) -> Program:
+    """One of the web servers, which share the listening socket."""
+    return Program(
+        f"web worker {number}",
+        "flux_project.web",
+        ("--socket", str(listening.fileno()), "--worker", str(number)),
+        (listening,),
+        partial(shared_metrics.leave, settings.FLUX_DATA_DIR, number),
+    )
+
+
+def has_jobs() -> bool:
+    """Whether anything is ever deferred, so that somebody has to do it."""
+    return bool(settings.FLUX_AUTH_ENABLED)
+
+
+def jobs() -> Program:
+    """The one that does the jobs."""
+    return Program("job worker", "flux_project.work")
+
+
 class Worker:
     """One place for a process, and the process that is there now."""
 
-    def __init__(self, number: int, listening: socket.socket) -> None:
-        self._number = number
-        self._listening = listening
+    def __init__(self, program: Program) -> None:
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: int | None = None
         self._born = 0.0
@@ -61,17 +105,16 @@ class Worker:
             self._process.wait()
 
     def _start(self) -> None:
-        listening = self._listening.fileno()
         self._ready, told = os.pipe()
         os.set_blocking(self._ready, False)
-        command = [sys.executable, "-m", "flux_project.web"]
-        command += ["--socket", str(listening), "--ready", str(told)]
-        command += ["--parent", str(os.getpid()), "--worker", str(self._number)]
+        command = [sys.executable, "-m", self._program.module]
+        command += [*self._program.arguments, "--ready", str(told)]
+        command += ["--parent", str(os.getpid())]
         self._process = subprocess.Popen(  # noqa: S603  ourselves
             command,
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
-            pass_fds=[listening, told],
+            pass_fds=[*(each.fileno() for each in self._program.inherits), told],
             start_new_session=True,  # Ctrl-C reaches the supervisor alone
         )
         os.close(told)
@@ -91,8 +134,8 @@ class Worker:
         if lived > STEADY_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS
         log.error(
-            "a web worker ended; starting it again",
-            worker=self._number,
+            "a process ended; starting it again",
+            name=self._program.name,
             status=status,
             pause_seconds=self._pause,
         )
@@ -100,7 +143,7 @@ class Worker:
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
         self._process = None
         self._forget_pipe()
-        shared_metrics.leave(settings.FLUX_DATA_DIR, self._number)
+        self._program.after()
 
     def _forget_pipe(self) -> None:
         if self._ready is not None:

@@ -6,6 +6,7 @@ of the order's id. Neither keys nor what is sent or answered is logged or told t
 buyer.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -123,7 +124,7 @@ class Stripe:
                         "payment_intent": payment_ref,
                         "metadata": {stripe_calls.METADATA_KEY: order.id},
                     },
-                    {"idempotency_key": f"flux-refund-{order.id}"},
+                    {"idempotency_key": f"flux-refund-{order.id}-{_hour()}"},
                 )
         except _AlreadyRefunded:
             return
@@ -143,6 +144,12 @@ class Stripe:
             return ""
         named: str = intent.metadata.to_dict().get(stripe_calls.METADATA_KEY, "")
         return named
+
+
+def _hour() -> int:
+    """Stripe repeats its first answer to a key for a day, a refusal for lack of balance
+    too. That no more goes back than was paid, it sees to without any key."""
+    return int(time.time() // 3_600)
 
 
 def provider() -> Provider:

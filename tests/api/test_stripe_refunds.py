@@ -21,7 +21,8 @@ def test_a_refund_gives_all_back_once(
     [refund] = stripe_fake.refunds.values()
     assert (refund["amount"], refund["metadata"]) == (900, {"flux_purchase": "pur_1"})
     keys = {call.key for call in stripe_fake.calls_of("POST", "/v1/refunds")}
-    assert keys == {"flux-refund-pur_1"}
+    assert all(key.startswith("flux-refund-pur_1-") for key in keys)
+    assert len(keys) <= 2  # one, or two when the hour ended in between
     assert provider.look(order).status == "refunded"
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def do(query: str, *values: str | float | None) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def worker(seconds_ago: float) -> int:

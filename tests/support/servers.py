@@ -173,10 +173,19 @@ class Flux:
         return self._serves() or self.process.poll() is not None
 
     def worker_pids(self) -> list[int]:
+        """The web workers'."""
+        return self._children("flux_project.web")
+
+    def job_worker_pids(self) -> list[int]:
+        return self._children("flux_project.work")
+
+    def _children(self, module: str = "") -> list[int]:
+        """Its processes, PostgreSQL apart: those that run this module, or all."""
         found: list[int] = []
         for child in psutil.Process(self.process.pid).children():
             with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
-                if child.name() != "postgres":
+                is_ours = child.name() != "postgres"
+                if is_ours and (not module or module in child.cmdline()):
                     found.append(child.pid)
         return found
 
@@ -189,7 +198,7 @@ class Flux:
         return int(lines[0])
 
     def all_pids(self) -> list[int]:
-        return [self.process.pid, *self.worker_pids(), *self.postgres_pids()]
+        return [self.process.pid, *self._children(), *self.postgres_pids()]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit status."""

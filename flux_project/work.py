@@ -1,0 +1,37 @@
+"""The process that does the jobs, beside the web servers.
+
+Invariant: it ends with its parent, and within the supervisor's patience of a SIGTERM.
+"""
+
+import argparse
+import os
+
+import django
+from django.conf import settings
+
+from flux_project import database, job_worker, processes
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--ready", type=int, required=True)
+    arguments.add_argument("--parent", type=int, required=True)
+    given = arguments.parse_args()
+    processes.die_with_parent(given.parent)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
+    # daphne's app is for whoever serves with it: its libraries take 20 MB.
+    settings.INSTALLED_APPS = [
+        app for app in settings.INSTALLED_APPS if app != "daphne"
+    ]
+    django.setup()
+    database.bound_django()
+    job_worker.JobWorker(ready=lambda: _say(given.ready)).run()
+
+
+def _say(ready: int) -> None:
+    os.write(ready, b"\n")
+    os.close(ready)
+
+
+if __name__ == "__main__":
+    main()
