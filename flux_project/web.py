@@ -9,12 +9,11 @@ import os
 import socket
 import sys
 
-import django
 import structlog
 import uvicorn
 from django.conf import settings
 
-from flux_project import processes, shared_metrics
+from flux_project import lean, processes, shared_metrics
 
 log = structlog.get_logger("flux.web")
 
@@ -108,9 +107,9 @@ def main() -> None:
     processes.die_with_parent(given.parent)
     processes.give_large_memory_back()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
+    lean.choose_settings()
     fault = _share_metrics(given.worker)
-    django.setup()
+    lean.set_up()
     if fault is not None:
         log.warning("this worker counts for itself alone", error=str(fault))
     worker = Worker(configuration(), given.ready)

@@ -6,10 +6,7 @@ Invariant: it ends with its parent, and within the supervisor's patience of a SI
 import argparse
 import os
 
-import django
-from django.conf import settings
-
-from flux_project import database, job_worker, processes
+from flux_project import database, job_worker, lean, processes
 
 
 def main() -> None:
@@ -18,12 +15,8 @@ def main() -> None:
     arguments.add_argument("--parent", type=int, required=True)
     given = arguments.parse_args()
     processes.die_with_parent(given.parent)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flux_project.settings")
-    # daphne's app is for whoever serves with it: its libraries take 20 MB.
-    settings.INSTALLED_APPS = [
-        app for app in settings.INSTALLED_APPS if app != "daphne"
-    ]
-    django.setup()
+    lean.choose_settings()
+    lean.set_up()
     database.bound_django()
     job_worker.JobWorker(ready=lambda: _say(given.ready)).run()
 

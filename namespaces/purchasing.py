@@ -27,8 +27,10 @@ SECRET_BYTES = 32
 ID_CHARACTERS = 16
 HOUR_SECONDS = 3_600
 CLAIM_AGAIN = timedelta(hours=24)
-# A purchase that somebody waits for is asked about so often at most.
+# A purchase that somebody waits for is asked about so often at most, and less and less
+# as it grows old: at an hour, once a minute.
 LOOK_EVERY = timedelta(seconds=5)
+LOOKS_OF_AN_AGE = 60
 State = Purchase.State
 
 
@@ -189,9 +191,10 @@ def nudge(purchase: Purchase) -> None:
     if purchase.state != State.PENDING:
         return
     now = timezone.now()
+    pause = max(LOOK_EVERY, (now - purchase.created_at) / LOOKS_OF_AN_AGE)
     with change.transaction():
         rows = Purchase.objects.filter(id=purchase.id, state=State.PENDING)
-        quiet = rows.exclude(looked_at__gt=now - LOOK_EVERY)
+        quiet = rows.exclude(looked_at__gt=now - pause)
         if quiet.update(looked_at=now):
             jobs.defer("namespaces.settle", once=purchase.id, purchase_id=purchase.id)
 

@@ -254,6 +254,19 @@ def test_waiting_asks_the_provider_now_and_then(till: Till) -> None:
     assert shopping.jobs("settle") == [{"purchase_id": begun.purchase.id}]
 
 
+def test_what_is_old_is_asked_about_less_often(till: Till) -> None:
+    begin()
+    now = timezone.now()
+    Purchase.objects.update(
+        created_at=now - timedelta(hours=2), looked_at=now - timedelta(seconds=100)
+    )
+    purchasing.nudge(Purchase.objects.get())
+    assert shopping.jobs("settle") == []
+    Purchase.objects.update(looked_at=now - timedelta(seconds=121))
+    purchasing.nudge(Purchase.objects.get())
+    assert len(shopping.jobs("settle")) == 1
+
+
 def test_purchases_of_one_mailbox_have_one_owner(till: Till) -> None:
     one, other = given(till), given(till)
     claimed = [claim(one).namespace, claim(other).namespace]

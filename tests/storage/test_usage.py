@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import coolname
 import psycopg
 import pytest
+from coolname.data import config as words_of_coolname
 from django.db import connection as django_connection
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
@@ -242,6 +243,21 @@ def test_a_proposed_name_is_free_and_valid(database: None) -> None:
     for name in proposed:
         assert names.checked_name(name) == name
         assert name.count("-") == 1
+
+
+def test_words_that_do_not_suit_are_left_out() -> None:
+    known = {
+        word
+        for part in words_of_coolname.values()
+        if part["type"] == "words"
+        for word in part["words"]
+    }
+    assert known >= naming.LEFT_OUT, "words that the library does not have"
+    assert not naming.is_suited("sexy-lynx")
+    assert not naming.is_suited("dawn-hog")
+    assert not naming.is_suited("premium-coral")
+    drawn = [coolname.generate_slug(2) for _ in range(2_000)]
+    assert sum(map(naming.is_suited, drawn)) > 1_000
 
 
 def test_no_name_is_proposed_that_somebody_has_or_had(
