@@ -11,7 +11,7 @@ from django.apps.config import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 
-from flux_project import env, origins
+from flux_project import env, origins, selling
 
 
 @register()
@@ -86,6 +86,32 @@ def _everybody_trusted() -> Iterator[CheckMessage]:
             )
 
 
+def _mails_unsent() -> Iterator[CheckMessage]:
+    if _sells() and settings.EMAIL_BACKEND == selling.PRINTING:
+        yield Warning(
+            f"FLUX_BILLING={settings.FLUX_BILLING}, and there is no EMAIL_URL: receipts"
+            " and sign-in links are only printed, so that no buyer gets one and the log"
+            " has what lets people in.",
+            hint="Name a mail server there: smtp+tls://user:password@host:587.",
+            id="flux.W006",
+        )
+
+
+def _selling_without_address() -> Iterator[CheckMessage]:
+    if _sells() and not settings.FLUX_PUBLIC_URL:
+        yield Warning(
+            f"FLUX_BILLING={settings.FLUX_BILLING}, and there is no FLUX_PUBLIC_URL:"
+            " the links in mails lead to this machine's own name.",
+            hint="Name the address there by which buyers reach this server.",
+            id="flux.W007",
+        )
+
+
+def _sells() -> bool:
+    """Not the demo's checkout, which is for trying out on one machine."""
+    return settings.FLUX_BILLING in {selling.FREE, selling.STRIPE}
+
+
 def _is_https() -> bool:
     return str(settings.FLUX_PUBLIC_URL).startswith("https://")
 
@@ -95,4 +121,6 @@ _CHECKS: tuple[Callable[[], Iterator[CheckMessage]], ...] = (
     _registration_without_tokens,
     _proxy_unknown,
     _everybody_trusted,
+    _mails_unsent,
+    _selling_without_address,
 )

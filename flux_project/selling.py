@@ -16,6 +16,7 @@ from namespaces import money
 from namespaces.money import Price
 
 OFF, FREE, DEMO, STRIPE = "off", "free", "demo", "stripe"
+PRINTING = "django.core.mail.backends.console.EmailBackend"
 _KINDS = (OFF, FREE, DEMO, STRIPE)
 _DEMO_PRICE = "9.00 USD"
 _NOTHING = Price(0, "usd")
@@ -94,7 +95,7 @@ def _refuse(message: str) -> NoReturn:
 class Mail(Struct, frozen=True):
     """How mails are sent. Without a server's name they are printed to the log."""
 
-    backend: str = "django.core.mail.backends.console.EmailBackend"
+    backend: str = PRINTING
     host: str = "localhost"
     port: int = 25
     user: str = ""

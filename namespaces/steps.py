@@ -30,6 +30,8 @@ def after(state: State, status: str, *, paid: Price, ordered: Price) -> Step:
         return Step(state, message)
     if status == "refunded":
         return Step("refunded")
+    if status == "paid" and state == "refunded":
+        return Step(state, "It was refunded, and is paid: perhaps the refund failed.")
     if status == "paid" and state in _UNPAID:
         return Step("paid")
     if status == "closed" and state == "pending":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from flux_project import checks
+from flux_project import checks, selling
 from flux_project.embedded import EmbeddedPostgres
 from tests.support import servers, session
 from tests.support.client import ADMIN_HEADER, Api
@@ -71,6 +71,8 @@ def test_the_check_of_a_deployment_is_clean(environment: Mapping[str, str]) -> N
         ({"FLUX_TRUSTED_PROXIES": ""}, "flux.W004"),
         ({"FLUX_TRUSTED_PROXIES": "127.0.0.1, 0.0.0.0/0"}, "flux.W005"),
         ({"FLUX_AUTH_ENABLED": "", "FLUX_OPEN_REGISTRATION": "1"}, "flux.W003"),
+        ({"FLUX_BILLING": "free"}, "flux.W006"),
+        ({"FLUX_BILLING": "free", "FLUX_PUBLIC_URL": ""}, "flux.W007"),
     ],
 )
 def test_the_check_names_what_is_wrong(
@@ -87,7 +89,11 @@ GOOD: dict[str, object] = {
     "FLUX_OPEN_REGISTRATION": True,
     "FLUX_PUBLIC_URL": SITE,
     "FLUX_TRUSTED_PROXIES": ["10.0.0.7", "fd00::/8"],
+    "FLUX_BILLING": "stripe",
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
 }
+HERE_ALONE: dict[str, object] = {"FLUX_PUBLIC_URL": "", "FLUX_BILLING": "demo"}
+UNSENT: dict[str, object] = {"EMAIL_BACKEND": selling.PRINTING}
 
 
 @pytest.mark.parametrize(
@@ -95,15 +101,20 @@ GOOD: dict[str, object] = {
     [
         ({}, []),
         ({"FLUX_PUBLIC_URL": "http://flux.example.org"}, ["flux.W002"]),
-        ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "::"}, ["flux.W002"]),
-        ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "10.0.0.1"}, ["flux.W002"]),
-        ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "127.0.0.1"}, []),
-        ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "::1"}, []),
-        ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "localhost"}, []),
+        ({**HERE_ALONE, "FLUX_HOST": "::"}, ["flux.W002"]),
+        ({**HERE_ALONE, "FLUX_HOST": "10.0.0.1"}, ["flux.W002"]),
+        ({**HERE_ALONE, "FLUX_HOST": "127.0.0.1"}, []),
+        ({**HERE_ALONE, "FLUX_HOST": "::1"}, []),
+        ({**HERE_ALONE, "FLUX_HOST": "localhost"}, []),
         ({"FLUX_AUTH_ENABLED": False}, ["flux.W003"]),
         ({"FLUX_AUTH_ENABLED": False, "FLUX_OPEN_REGISTRATION": False}, []),
         ({"FLUX_TRUSTED_PROXIES": []}, ["flux.W004"]),
         ({"FLUX_TRUSTED_PROXIES": ["::/0", "10.0.0.7"]}, ["flux.W005"]),
+        (UNSENT, ["flux.W006"]),
+        ({**UNSENT, "FLUX_BILLING": "free"}, ["flux.W006"]),
+        ({**UNSENT, "FLUX_BILLING": "demo"}, []),
+        ({**UNSENT, "FLUX_BILLING": "off"}, []),
+        ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "::1"}, ["flux.W007"]),
     ],
 )
 def test_each_risk_has_its_number(

@@ -299,12 +299,16 @@ def curl_arguments(skill: Skill, folder: Path, *arguments: str) -> str:
         ["token-create", "private", "--namespace", "n"],
         ["token-rotate", "id", "--namespace", "n"],
         ["token-revoke", "id", "--namespace", "n"],
+        ["buy", "private@example.org"],
+        ["claim", "pur_1"],
     ],
 )
 def test_curls_arguments_hold_no_token_and_no_body(
     skill: Skill, tmp_path: Path, arguments: list[str]
 ) -> None:
     secret = skill.given(FLUX_TOKEN="flux_secret", FLUX_ADMIN_TOKEN="flux_secret")
+    secret = secret.given(FLUX_CLAIM_SECRET="flux_secret")
+    secret = secret.given(FLUX_PURCHASE_FILE=str(tmp_path / "purchase"))
     shown = curl_arguments(secret, tmp_path, *arguments)
     assert "--max-time\n60\n" in shown
     assert "--connect-timeout\n5\n" in shown
@@ -469,6 +473,7 @@ def test_the_answer_to_a_large_batch_is_read_quickly(
 
 PUBLISH_USAGE = "publish STREAM SOURCE ENTITY_ID PROPERTIES_JSON"
 LIST_USAGE = "list [--prefix PREFIX | --namespace NAME]"
+CLAIM_USAGE = "claim [PURCHASE_ID [CLAIM_SECRET]] [OPTION...]"
 REGISTER_USAGE = "register NAME [--token-only]"
 CREATE_USAGE = "token-create LABEL [OPTION...]"
 ROTATE_USAGE = "token-rotate ID [--overlap SECONDS] [OPTION...]"
@@ -502,6 +507,18 @@ ROTATE_USAGE = "token-rotate ID [--overlap SECONDS] [OPTION...]"
         (["batch-delete"], "batch-delete FILTER_JSON"),
         (["connectors", "x"], "connectors"),
         (["admin-config", "{}", "{}"], "admin-config [CONFIG_JSON]"),
+        (["buy"], "buy EMAIL"),
+        (["buy", ""], "buy EMAIL"),
+        (["buy", "a@example.org", "b@example.org"], "buy EMAIL"),
+        (["buy", "nobody's@home.example"], "buy EMAIL"),
+        (["claim"], CLAIM_USAGE),
+        (["claim", ""], CLAIM_USAGE),
+        (["claim", "pur_1"], CLAIM_USAGE),
+        (["claim", "pur_1", "claim_1", "more"], CLAIM_USAGE),
+        (["claim", "pur_1", "claim_1", "--wait"], CLAIM_USAGE),
+        (["claim", "pur_1", "claim_1", "--wait", "soon"], CLAIM_USAGE),
+        (["claim", "pur_1", "claim_1", "--wait=007"], CLAIM_USAGE),
+        (["claim", "pur_1", "claim_1", "--email=x"], CLAIM_USAGE),
         (["register"], REGISTER_USAGE),
         (["register", ""], REGISTER_USAGE),
         (["register", "a-name", "another"], REGISTER_USAGE),
@@ -546,6 +563,8 @@ COMMANDS = [
     "batch-delete",
     "connectors",
     "admin-config",
+    "buy",
+    "claim",
     "register",
     "namespace",
     "tokens",
@@ -579,6 +598,8 @@ def test_help_names_every_command_and_setting(skill: Skill, argument: str) -> No
         "FLUX_NAMESPACE",
         "FLUX_ADMIN_TOKEN",
         "FLUX_TIMEOUT",
+        "FLUX_PURCHASE_FILE",
+        "FLUX_CLAIM_SECRET",
     ):
         assert setting in ended.out
 

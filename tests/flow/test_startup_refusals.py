@@ -43,6 +43,11 @@ def refused(flux: Flux) -> str:
         ("FLUX_PUBLIC_URL", "https://flux.example.org/flux"),
         ("FLUX_TRUSTED_PROXIES", "proxy.example.org"),
         ("FLUX_TRUSTED_PROXIES", "*"),
+        ("FLUX_BILLING", "stripe"),  # in open mode
+        ("FLUX_PRICE", "9"),
+        ("EMAIL_URL", "mail.example.org"),
+        ("FLUX_EMAIL_FROM", "nobody"),
+        ("FLUX_CONTACT", "ask us"),
         ("FLUX_LOG_LEVEL", "loud"),
         ("FLUX_ALLOWED_ORIGINS", "example.org"),
         ("FLUX_ALLOWED_HOSTS", "https://example.org"),

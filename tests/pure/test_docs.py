@@ -23,6 +23,7 @@ DOCUMENTS = sorted(
 )
 # The client's own variables, which the server does not read.
 OF_CLIENTS = {"FLUX_URL", "FLUX_TOKEN", "FLUX_NAMESPACE", "FLUX_TIMEOUT"}
+OF_CLIENTS |= {"FLUX_PURCHASE_FILE", "FLUX_CLAIM_SECRET"}
 # What the tests and the benchmarks set for themselves.
 INNER = {"FLUX_TEST_PG_BINDIR"}
 

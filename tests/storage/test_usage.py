@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import coolname
 import psycopg
 import pytest
-from coolname.data import config as words_of_coolname
+from coolname.data import config as parts_of_coolname
 from django.db import connection as django_connection
 from psycopg import Connection, errors
 from psycopg.rows import TupleRow
@@ -246,9 +247,10 @@ def test_a_proposed_name_is_free_and_valid(database: None) -> None:
 
 
 def test_words_that_do_not_suit_are_left_out() -> None:
+    parts: dict[str, Any] = parts_of_coolname
     known = {
         word
-        for part in words_of_coolname.values()
+        for part in parts.values()
         if part["type"] == "words"
         for word in part["words"]
     }

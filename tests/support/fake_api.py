@@ -33,6 +33,7 @@ class FakeApi(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = Answer()
+        self.first: list[Answer] = []  # these go before it, one each
         self.asked: list[Asked] = []
 
     @property
@@ -51,7 +52,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append(Asked(self.command, self.path, headers, body))
-        answer = self.server.answer
+        first = self.server.first
+        answer = first.pop(0) if first else self.server.answer
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Flux from the command line: publish events; read, list, watch and delete entities;
-# register a namespace and keep its tokens.
+# buy or register a namespace and keep its tokens.
 #
-# Needs bash 3.2 or newer and curl; of the tools that every system has, sleep (watch)
-# and, where bash is older than 5, date (publish). What the server answers goes to
+# Needs bash 3.2 or newer and curl; of the tools that every system has, sleep (watch,
+# claim), mkdir, mv and rm (buy, claim) and, where bash is older than 5, date (publish,
+# claim). What the server answers goes to
 # stdout as it came, numbers untouched, and only when it is complete. jq, when
 # present, lays it out on a terminal.
 #
 # Exit status: 0 done, 1 refused by the server (or some items of a batch were),
 # 2 wrong usage, 3 no usable answer: the request may or may not have arrived;
-# above 128 ended by a signal, which is how watch ends.
+# above 128 ended by a signal, which is how watch ends. claim: 1 also when there is
+# nothing to claim yet.
 
 set -euo pipefail
 set -f # no argument here ever means file names
@@ -30,7 +32,7 @@ WHOSE=FLUX_TOKEN # the variable whose token is sent
 # --- help --------------------------------------------------------------------
 
 readonly COMMANDS='health publish get list watch delete batch batch-delete connectors admin-config
-register namespace tokens token-create token-rotate token-revoke'
+buy claim register namespace tokens token-create token-rotate token-revoke'
 
 usage_of() { # COMMAND: its synopsis and what it does
   case $1 in
@@ -55,6 +57,10 @@ usage_of() { # COMMAND: its synopsis and what it does
       'Show the connectors and how they are.' ;;
     admin-config) printf '%s\n' 'admin-config [CONFIG_JSON]' \
       'Show the runtime configuration, or change it (needs FLUX_ADMIN_TOKEN).' ;;
+    buy) printf '%s\n' 'buy EMAIL' \
+      'Begin to buy a namespace: says where a person pays, and keeps it for claim.' ;;
+    claim) printf '%s\n' 'claim [PURCHASE_ID [CLAIM_SECRET]] [OPTION...]' \
+      'Get the token of what was bought, which is shown now and never again.' ;;
     register) printf '%s\n' 'register NAME [--token-only]' \
       'Register a namespace. Its first token is shown now and never again.' ;;
     namespace) printf '%s\n' 'namespace NAME' \
@@ -91,7 +97,8 @@ help_all() {
     'FLUX_TOKEN        bearer token; not needed on a server without authentication' \
     'FLUX_NAMESPACE    the namespace of tokens and token-... without --namespace' \
     'FLUX_ADMIN_TOKEN  operator token, for changing admin-config and for register' \
-    'FLUX_TIMEOUT      seconds one request may take (60), but for watch'
+    'FLUX_TIMEOUT      seconds one request may take (60), but for watch' \
+    'FLUX_PURCHASE_FILE, FLUX_CLAIM_SECRET  see help buy and help claim'
 }
 
 help_one() { # COMMAND
@@ -117,13 +124,24 @@ help_one() { # COMMAND
       '--expires-in SECONDS  it ends by itself then' ;;
     token-rotate) printf '%s\n' '' \
       '--overlap SECONDS     the old secret works on for so long; default 0' ;;
+    claim) printf '%s\n' '' \
+      '--wait SECONDS        wait so long for the payment, until its checkout ends' ;;
     register | tokens | token-revoke) printf '\n' ;;
   esac
   case $1 in
-    register | token-create | token-rotate) printf '%s\n' \
+    claim | register | token-create | token-rotate) printf '%s\n' \
       '--token-only          print nothing but the token, as for a variable' ;;
   esac
   case $1 in
+    buy) printf '%s\n' '' \
+      'The answer has the claim secret: who knows it gets the token. It is kept, for' \
+      "you alone to read, in $(kept_in)" \
+      'or in the file that FLUX_PURCHASE_FILE names. The receipt goes to EMAIL.' ;;
+    claim) printf '%s\n' '' \
+      'Without arguments it claims what buy has kept, at the server where it was bought;' \
+      'with PURCHASE_ID one that was set aside, or one whose secret is in the variable' \
+      "FLUX_CLAIM_SECRET. As an argument a secret is open to every user's ps." \
+      'An answer that got lost: claim again, until the token is used, for a day.' ;;
     register) printf '%s\n' '' \
       'Needs FLUX_ADMIN_TOKEN, where registration is not open to everyone.' ;;
     tokens | token-*) printf '%s\n' \
@@ -249,8 +267,8 @@ printable() { # TEXT: the same, to stdout
   printf '%s' "$SHOWN"
 }
 
-# The two readers below look for a key in answers that Flux writes. Inside a JSON
-# string a quote is escaped, so that no value can pass for a key.
+# The readers below look for a key in answers that Flux writes. Inside a JSON string a
+# quote is escaped, so that no value can pass for a key.
 
 # Its first value that is a string or begins a list of strings, for people to read:
 # \n becomes a space, escapes other than \" \\ \/ stay written out.
@@ -277,6 +295,12 @@ json_count() { # JSON KEY: its first value that is a whole number; 0 when there 
   if [[ $1 =~ $pattern ]]; then printf '%s' "${BASH_REMATCH[1]}"; else printf 0; fi
 }
 
+json_word() { # JSON KEY: its first value that is a string, if it is all visible ASCII
+  local pattern="\"$2\"[[:space:]]*:[[:space:]]*\"([^\"\\]+)\""
+  [[ $1 =~ $pattern && ${BASH_REMATCH[1]} == +([[:graph:]]) ]] || return 1
+  printf '%s' "${BASH_REMATCH[1]}"
+}
+
 now_ms() {
   if ((BASH_VERSINFO[0] >= 5)); then
     local now=${EPOCHREALTIME/./}
@@ -287,6 +311,13 @@ now_ms() {
 }
 
 # --- talking to the server ---------------------------------------------------
+
+# The head of the last answer; no STATUS: there was none.
+STATUS=
+TYPE=
+REDIRECT=
+RETRY_AFTER=0
+FAILURE=0 # how curl ended
 
 base_url() {
   local url=${FLUX_URL:-http://localhost:3000}
@@ -332,42 +363,54 @@ refused() { # STATUS BODY REDIRECT [TOKEN [SECONDS]]: say it and what helps, and
 }
 
 # request METHOD PATH TOKEN [CURL_OPTION...]: sets ANSWER, or ends the program.
-# The token reaches curl through a pipe: arguments are open to every user's ps.
 request() {
-  local method=$1 path=$2 token=$3 limit url status seconds redirect failure=0
+  exchange "$@"
+  judge "$3"
+}
+
+# exchange METHOD PATH TOKEN [CURL_OPTION...]: sets ANSWER and the variables above.
+# The token reaches curl through a pipe: arguments are open to every user's ps.
+exchange() {
+  local method=$1 path=$2 token=$3 limit url
   shift 3
   [[ $token != *[[:cntrl:]]* ]] ||
     misused 'the token contains a control character (a line end?)'
   limit=$(time_limit)
   url=$(base_url)
+  FAILURE=0
   ANSWER=$(
     curl -q --silent --show-error --globoff --path-as-is --proto =http,https \
       --connect-timeout "$CONNECT_SECONDS" --max-time "$limit" \
       --header 'Accept: application/json' --header @<(authorization "$token") \
       --write-out '\n%{redirect_url}\n%header{retry-after}\n%{http_code}' \
       --request "$method" "$@" --url "$url$path"
-  ) || failure=$?
-  status=${ANSWER: -3}
+  ) || FAILURE=$?
+  STATUS=${ANSWER: -3}
   ANSWER=${ANSWER%$'\n'*}
-  seconds=$ANSWER
+  RETRY_AFTER=$ANSWER
   ANSWER=${ANSWER%$'\n'*}
-  seconds=${seconds:${#ANSWER}+1}
+  RETRY_AFTER=${RETRY_AFTER:${#ANSWER}+1}
   # curl before 7.84 knows no headers here and writes their names down.
-  [[ $seconds == +([0-9]) ]] || seconds=
-  redirect=$ANSWER
+  [[ $RETRY_AFTER == +([0-9]) ]] || RETRY_AFTER=
+  REDIRECT=$ANSWER
   ANSWER=${ANSWER%$'\n'*}
-  redirect=${redirect:${#ANSWER}+1}
+  REDIRECT=${REDIRECT:${#ANSWER}+1}
+}
+
+judge() { # TOKEN: end the program, unless the answer is one of success
+  local url
+  url=$(base_url)
   # An upload that is refused early can break the connection behind the answer.
-  if [[ $status == [345]?? ]]; then
-    refused "$status" "$ANSWER" "$redirect" "$token" "$seconds"
+  if [[ $STATUS == [345]?? ]]; then
+    refused "$STATUS" "$ANSWER" "$REDIRECT" "$1" "$RETRY_AFTER"
   fi
-  if ((failure)); then
-    say "no answer from $url (curl ended with $failure)"
+  if ((FAILURE)); then
+    say "no answer from $url (curl ended with $FAILURE)"
     exit 3
   fi
-  if [[ $status == 204 && -z $ANSWER ]]; then return; fi
-  if [[ $status != 2?? || ${ANSWER:$(leading_space "$ANSWER"):1} != [\{\[] ]]; then
-    say "$url answered something other than JSON (HTTP $status): is it a Flux server?"
+  if [[ $STATUS == 204 && -z $ANSWER ]]; then return; fi
+  if [[ $STATUS != 2?? || ${ANSWER:$(leading_space "$ANSWER"):1} != [\{\[] ]]; then
+    say "$url answered something other than JSON (HTTP $STATUS): is it a Flux server?"
     exit 3
   fi
 }
@@ -645,6 +688,284 @@ show_token() { # what a token came with, or nothing but the token
   fi
 }
 
+# --- buying a namespace ------------------------------------------------------
+
+# From buy to claim, and beyond, a purchase lies in a file: the answer to a claim can
+# get lost, and may then be asked for again. Who reads the file can claim.
+
+readonly POLL_SECONDS=2
+# What is paid becomes a namespace in moments.
+readonly MAKING_SECONDS=60
+
+KEPT=     # the file
+SERVER=   # what is in it: where it was bought,
+PURCHASE= # its id,
+SECRET=   # its claim secret,
+CHECKOUT= # where it is paid, if anything is to be paid,
+CLAIMED=  # and whether its token was shown
+ENDS=     # when its checkout ends
+PATIENCE=0 # --wait
+
+kept_in() { # the file where purchases are kept
+  local state=${XDG_STATE_HOME:-}
+  # The specification of these folders wants it absolute, or ignored.
+  [[ $state == /* ]] || state=${HOME:+$HOME/.local/state}
+  printf '%s' "${FLUX_PURCHASE_FILE:-${state:+$state/flux/purchase}}"
+}
+
+run_buy() {
+  local body bought secret checkout
+  [[ -n $1 ]] || misused 'EMAIL is empty' buy
+  umask 077
+  prepare_to_keep
+  body="{\"email\":$(json_string "$1")}"
+  send POST /api/purchases '' < <(printf '%s' "$body")
+  checkout=$(checkout_in "$ANSWER")
+  if ! bought=$(json_word "$ANSWER" purchase_id) || [[ $bought == *[!A-Za-z0-9_-]* ]] ||
+    ! secret=$(json_word "$ANSWER" claim_secret); then
+    say "$(base_url) answered something other than a purchase: is it a Flux server?"
+    exit 3
+  fi
+  set_aside || KEPT=$KEPT.$bought # where claim finds it, too
+  SERVER=$(base_url) PURCHASE=$bought SECRET=$secret CHECKOUT=$checkout CLAIMED=
+  keep || say "cannot write $KEPT: keep purchase_id and claim_secret of this answer"
+  show
+  tell_how_to_pay
+}
+
+prepare_to_keep() { # find out what is in the way before anything is bought
+  local folder=.
+  KEPT=$(kept_in)
+  [[ -n $KEPT ]] || misused 'neither HOME nor FLUX_PURCHASE_FILE is set' buy
+  [[ $KEPT != */* ]] || folder=${KEPT%/*}/
+  [[ -d $folder ]] || mkdir -p -- "$folder" ||
+    misused "cannot make the folder $folder; FLUX_PURCHASE_FILE names another file" buy
+  [[ -w $folder && ! -d $KEPT ]] ||
+    misused "cannot write $KEPT; FLUX_PURCHASE_FILE names another file" buy
+  [[ ! -s $KEPT ]] || read_purchase "$KEPT" ||
+    misused "$KEPT holds no purchase; FLUX_PURCHASE_FILE names another file" buy
+}
+
+set_aside() { # what nobody has claimed can still be claimed afterwards
+  if [[ -s $KEPT ]] && read_purchase "$KEPT" && [[ -z $CLAIMED ]]; then
+    mv -f -- "$KEPT" "$KEPT.$PURCHASE" || return 1
+    say "$PURCHASE, bought before and not claimed, is now in $KEPT.$PURCHASE"
+    say "claim it with: $PROGRAM claim $PURCHASE"
+  fi
+}
+
+keep() { # write the file, whole or not at all
+  local new=$KEPT.$$.$RANDOM
+  if (
+    set -C # a file, or a link, that somebody has put there is not written to
+    printf '%s\n' "server=$SERVER" "purchase=$PURCHASE" "secret=$SECRET" \
+      "checkout=$CHECKOUT" "claimed=$CLAIMED" >"$new"
+  ) && mv -f -- "$new" "$KEPT"; then
+    return
+  fi
+  rm -f -- "$new"
+  return 1
+}
+
+read_purchase() { # FILE: into the variables above; fails if there is none in it
+  local line
+  SERVER='' PURCHASE='' SECRET='' CHECKOUT='' CLAIMED=
+  [[ -r $1 && ! -d $1 ]] || return 1
+  while IFS= read -r line; do
+    case $line in
+      server=*) SERVER=${line#*=} ;;
+      purchase=*) PURCHASE=${line#*=} ;;
+      secret=*) SECRET=${line#*=} ;;
+      checkout=*) CHECKOUT=${line#*=} ;;
+      claimed=*) CLAIMED=${line#*=} ;;
+    esac
+  done <"$1"
+  [[ -n $SERVER && $PURCHASE == +([A-Za-z0-9_-]) && -n $SECRET ]]
+}
+
+checkout_in() { # JSON: where it is paid; nothing, if nothing is to be paid
+  local url
+  url=$(json_word "$1" checkout_url) || url=
+  [[ $url != http?(s)://* ]] || printf '%s' "$url"
+}
+
+tell_how_to_pay() {
+  local then="$PROGRAM claim"
+  [[ $KEPT == "$(kept_in)" ]] || then+=" $PURCHASE"
+  if [[ -n $CHECKOUT ]]; then
+    say "$(price_in "$ANSWER"), to be paid by a person at $CHECKOUT"
+    say "then: $then (or now: $then --wait 900)"
+  else
+    say "nothing to pay; go on with: $then"
+  fi
+}
+
+price_in() { # JSON: 9.00 USD. How many decimals, as the server's namespaces/money.py
+  local amount currency places=2
+  amount=$(json_count "$1" amount)
+  currency=$(json_word "$1" currency) || currency=
+  case $currency in
+    bif | clp | djf | gnf | jpy | kmf | krw | mga) places=0 ;;
+    pyg | rwf | vnd | vuv | xaf | xof | xpf) places=0 ;;
+    bhd | jod | kwd | omr | tnd) places=3 ;;
+  esac
+  if ((places)); then
+    while ((${#amount} <= places)); do amount=0$amount; done
+    amount=${amount:0:${#amount}-places}.${amount:${#amount}-places}
+  fi
+  printf '%s %s' "$amount" "$(upper_case "$currency")"
+}
+
+upper_case() { # WORD; bash 3.2 has nothing for it
+  local small=abcdefghijklmnopqrstuvwxyz large=ABCDEFGHIJKLMNOPQRSTUVWXYZ before i
+  for ((i = 0; i < ${#1}; i++)); do
+    before=${small%%"${1:i:1}"*}
+    if ((${#before} < 26)); then printf '%s' "${large:${#before}:1}"; else
+      printf '%s' "${1:i:1}"
+    fi
+  done
+}
+
+run_claim() {
+  claim_arguments "$@"
+  umask 077
+  if [[ $SERVER != "$(base_url)" ]]; then
+    say "this was bought at $SERVER: it is claimed there${FLUX_URL:+, not at FLUX_URL}"
+    FLUX_URL=$SERVER
+  fi
+  WHOSE='the claim secret'
+  claim_when_made
+  show_token
+  CLAIMED=yes
+  [[ -z $KEPT ]] || keep || say "cannot write into $KEPT that this was claimed"
+  tell_how_to_use
+}
+
+claim_arguments() { # ARGUMENT...: into the variables above
+  local has_options=yes found=()
+  while (($#)); do
+    case $has_options:$1 in
+      yes:--) has_options= ;;
+      yes:--token-only) TOKEN_ONLY=yes ;;
+      yes:--wait=*)
+        set -- "${1%%=*}" "${1#*=}" "${@:2}"
+        continue
+        ;;
+      yes:--wait)
+        [[ ${2-} == @(0|[1-9]*([0-9])) ]] ||
+          misused "$1 needs a number of seconds" claim
+        PATIENCE=$2
+        shift
+        ;;
+      yes:-*) misused "unknown argument: ${1%%=*}" claim ;;
+      *)
+        [[ -n $1 ]] || misused 'claim: an argument is empty' claim
+        found+=("$1")
+        ;;
+    esac
+    shift
+  done
+  ((${#found[@]} <= 2)) || misused 'claim: too many arguments' claim
+  choose_purchase ${found[@]+"${found[@]}"}
+}
+
+choose_purchase() { # [PURCHASE_ID [CLAIM_SECRET]]
+  local file
+  file=$(kept_in)
+  for KEPT in "$file" "$file${1:+.$1}"; do
+    if read_purchase "$KEPT" && [[ $PURCHASE == "${1:-$PURCHASE}" ]]; then
+      SECRET=${2:-$SECRET}
+      return
+    fi
+  done
+  KEPT='' CHECKOUT='' PURCHASE=${1-} SECRET=${2:-${FLUX_CLAIM_SECRET:-}}
+  SERVER=$(base_url)
+  [[ -n $PURCHASE ]] || misused "no purchase is kept in ${file:-a file}" claim
+  [[ -n $SECRET ]] ||
+    misused "of $PURCHASE no secret is kept, and FLUX_CLAIM_SECRET is not set" claim
+}
+
+claim_when_made() { # into ANSWER, or end the program
+  local path state='' told='' deadline=$PATIENCE
+  path=/api/purchases/$(percent_encoded "$PURCHASE")
+  SECONDS=0
+  while :; do
+    exchange GET "$path" "$SECRET"
+    # Once there was an answer, a server may be away for a moment.
+    if [[ -z $state || ($STATUS == [1234]?? && $STATUS != 429) ]]; then
+      judge "$SECRET"
+      state=$(progress "$ANSWER")
+      CHECKOUT=$(checkout_in "$ANSWER")
+      ENDS=$(json_word "$ANSWER" expires_at) || ENDS=
+    fi
+    if [[ $state == ready ]]; then
+      exchange POST "$path/claim" "$SECRET" --data-binary ''
+      [[ $STATUS == 409 && $(json_word "$ANSWER" code) == not_@(paid|ready) ]] || break
+      state=making
+    fi
+    if [[ $state == making && $told != making ]]; then
+      ((deadline >= SECONDS + MAKING_SECONDS)) || deadline=$((SECONDS + MAKING_SECONDS))
+    fi
+    if ((SECONDS >= deadline)) || is_over; then not_yet; fi
+    [[ $told == "$state" ]] || tell_what_for
+    told=$state
+    sleep "$POLL_SECONDS"
+  done
+  judge "$SECRET"
+}
+
+progress() { # JSON: is it pending, making (its namespace), or ready for the last word?
+  case $(json_word "$1" status) in
+    pending) if [[ -n $(checkout_in "$1") ]]; then printf pending; else
+      printf making # nothing is to be paid
+    fi ;;
+    paid) if json_word "$1" namespace >/dev/null; then printf ready; else
+      printf making
+    fi ;;
+    *) printf ready ;; # where it is refused, the server knows best why
+  esac
+}
+
+is_over() { # is there nothing to be paid any more?
+  local now TZ=UTC0
+  [[ $state == pending && $ENDS == ????-??-??T??:??:??* ]] || return 1
+  if ((BASH_VERSINFO[0] >= 5)); then
+    export TZ
+    printf -v now '%(%Y-%m-%dT%H:%M:%S)T' -1
+  else
+    now=$(date -u +%Y-%m-%dT%H:%M:%S)
+  fi
+  [[ ${ENDS:0:19} < $now ]]
+}
+
+not_yet() {
+  if [[ $state == making ]]; then
+    say 'its namespace is still being made: claim it later'
+  elif is_over; then
+    say 'this was not paid, and its checkout has ended'
+  else
+    say "this is not paid yet: a person pays at $CHECKOUT"
+    say 'then claim it again, or let claim --wait 900 wait for it'
+  fi
+  exit 1
+}
+
+tell_what_for() {
+  if [[ $state == making ]]; then
+    say 'waiting for its namespace to be made'
+  else
+    say "waiting $((deadline - SECONDS)) s at most for the payment at $CHECKOUT"
+  fi
+}
+
+tell_how_to_use() { # without the token, which was shown and shall not be in two places
+  local name too=''
+  name=$(json_word "$ANSWER" name) || name=
+  [[ -n $TOKEN_ONLY ]] || too=' FLUX_TOKEN=<the token above>'
+  [[ $SERVER == http://localhost:3000 ]] || say "next: export FLUX_URL=$SERVER"
+  say "next: export FLUX_NAMESPACE=$name$too"
+}
+
 # --- watching ----------------------------------------------------------------
 
 # Server-Sent Events from curl, line by line. The frames of one event are printed
@@ -668,12 +989,6 @@ METRICS=       # show the figures, too
 IS_STATE=      # what comes now is the state, not what happens
 HAS_COUNT=     # end after LEFT events
 LEFT=0
-
-# The head of the last answer; no STATUS: there was none.
-STATUS=
-TYPE=
-REDIRECT=
-RETRY_AFTER=0
 
 run_watch() {
   local path url is_known='' is_lost='' pause=1 why
@@ -954,7 +1269,7 @@ check_arguments() { # COMMAND ARGUMENT...: as many as it takes
   shift
   case $command in
     health | connectors) least=0 most=0 ;;
-    get | delete | batch | batch-delete) least=1 most=1 ;;
+    buy | get | delete | batch | batch-delete) least=1 most=1 ;;
     publish) least=4 most=4 ;;
     admin-config) least=0 most=1 ;;
     *) return 0 ;;
@@ -964,7 +1279,7 @@ check_arguments() { # COMMAND ARGUMENT...: as many as it takes
 }
 
 has_both() { # COMMAND: options, and what is none?
-  [[ $1 == @(watch|register|namespace|tokens|token-*) ]]
+  [[ $1 == @(watch|claim|register|namespace|tokens|token-*) ]]
 }
 
 main() {
