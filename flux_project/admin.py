@@ -16,6 +16,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.debug import sensitive_post_parameters
+from procrastinate.contrib.django.models import ProcrastinateJob
 from unfold.admin import (  # type: ignore[import-untyped]  # it has no types
     ModelAdmin,
 )
@@ -24,13 +25,16 @@ from unfold.forms import (  # type: ignore[import-untyped]  # likewise
 )
 
 from flux_project import admin_pages, roles
-from flux_project import tenant_admin as tenant_admin  # importing it registers it
+from flux_project import purchase_admin as purchase_admin  # importing it registers it
+from flux_project import tenant_admin as tenant_admin  # likewise
 from flux_project.account_forms import AccountForm, NewAccountForm
 from namespaces import audit
 
 admin.site.index_title = "Overview"
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# A purchase's page shows its own; what is in all of them is not for every role.
+admin.site.unregister(ProcrastinateJob)
 
 if TYPE_CHECKING:
     Form = ModelForm[User]

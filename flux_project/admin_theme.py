@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse_lazy
 
 # The colours of static/flux.css, as django-unfold's eleven steps. 600 carries white
 # text, so it is dark enough for that.
-COLORS = {
+COLORS: dict[str, dict[str, str]] = {
     "primary": {
         "50": "oklch(98.4% .014 180.7)",
         "100": "oklch(95.3% .051 180.8)",
@@ -28,6 +29,12 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
+def _sees_purchases(request: HttpRequest) -> bool:
+    """Open mode has nothing to sell."""
+    may: bool = request.user.has_perm("namespaces.view_purchase")
+    return settings.FLUX_AUTH_ENABLED and may
+
+
 def _is_administrator(request: HttpRequest) -> bool:
     return request.user.is_superuser
 
@@ -37,7 +44,7 @@ def _never(request: HttpRequest) -> bool:
     return False
 
 
-SIDEBAR = {
+SIDEBAR: dict[str, object] = {
     "show_search": False,
     "show_all_applications": False,
     "navigation": [
@@ -72,6 +79,12 @@ SIDEBAR = {
                     "icon": "workspaces",
                     "link": reverse_lazy("admin:namespaces_namespace_changelist"),
                     "permission": _may("namespaces.view_namespace"),
+                },
+                {
+                    "title": "Purchases",
+                    "icon": "shopping_cart",
+                    "link": reverse_lazy("admin:namespaces_purchase_changelist"),
+                    "permission": _sees_purchases,
                 },
                 {
                     "title": "Runtime config",

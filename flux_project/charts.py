@@ -3,7 +3,7 @@
 Invariant: a value above 0 is always seen, however small it is beside the highest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -37,8 +37,14 @@ class Chart(Struct, frozen=True):
     height: int = HEIGHT
 
 
-def chart(points: Sequence[tuple[str, int]], *, unit: str) -> Chart:
-    """A bar for each (label, value); unit: of the values, for the titles."""
+def chart(
+    points: Sequence[tuple[str, int]],
+    *,
+    unit: str = "",
+    show: Callable[[int], str] = "{:,}".format,
+) -> Chart:
+    """A bar for each (label, value). For the titles, show: how a value is written,
+    and unit: what stands behind it."""
     values = [value for _, value in points]
     peak = max(values, default=0)
     bars = []
@@ -49,7 +55,7 @@ def chart(points: Sequence[tuple[str, int]], *, unit: str) -> Chart:
                 x=place * _STEP,
                 y=round(HEIGHT - height, 2),
                 height=round(height, 2),
-                title=f"{label}: {value:,} {unit}",
+                title=f"{label}: {show(value)} {unit}".rstrip(),
             )
         )
     return Chart(

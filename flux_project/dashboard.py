@@ -80,6 +80,17 @@ def _tenants(rows: list[tuple[str, str, int]]) -> dict[str, Any]:
         "more_suspended": len(suspended) > _SHOWN_SUSPENDED,
         "namespaces": kinds["namespaces"][0][1],
         "entities": kinds["entities"][0][1],
+    } | _purchases(kinds)
+
+
+def _purchases(kinds: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
+    """Those that somebody should look at."""
+    reason, since = next(iter(kinds.get("stuck_since", [])), ("", 0))
+    return {
+        "stuck": kinds["stuck"][0][1],
+        "stuck_since": datetime.fromtimestamp(since, tz=UTC),
+        "stuck_because": reason,
+        "troubled": kinds["troubled"][0][1],
     }
 
 

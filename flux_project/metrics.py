@@ -87,6 +87,13 @@ FAILED_TOKENS = _counter(
     "failed_tokens", "Tokens that were shown and are no good, the admin's among them."
 )
 
+PURCHASES_STUCK = Gauge(
+    "flux_purchases_stuck",
+    "Purchases paid for more than a minute that have no namespace yet.",
+    registry=REGISTRY,
+    multiprocess_mode="livemin",
+)
+
 # The feed: what brings committed events to the listeners of a process.
 FEED_SEQ = Gauge(
     "flux_feed_seq",

@@ -26,8 +26,10 @@ CHOICES = (
     (ADMINISTRATOR, "Administrator: everything, users included"),
     (NONE, "None: cannot use these pages"),
 )
-# Django's own tables, and those about who logs in.
-_WITHHELD = frozenset({"admin", "auth", "axes", "contenttypes", "sessions"})
+# Django's own tables, those about who logs in, and the jobs, which name people.
+_WITHHELD = frozenset(
+    {"admin", "auth", "axes", "contenttypes", "procrastinate", "sessions"}
+)
 _NOTHING: frozenset[str] = frozenset()
 
 

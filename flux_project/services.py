@@ -15,7 +15,7 @@ from events import committer, usage
 from flux_project import metrics
 from flux_project.background import Repeater
 from flux_project.database import Session
-from namespaces import registry
+from namespaces import registry, stuck
 from state import directory
 
 logger = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ def start() -> None:
         _repeaters.append(
             _loop("flux-directory", directory.ROUND_SECONDS, directory.refresh)
         )
-        _repeaters.append(_loop("flux-usage", usage.ROUND_SECONDS, usage.keep_up))
+        _repeaters.append(_loop("flux-usage", usage.ROUND_SECONDS, _keep_count))
         _repeaters.append(
             Repeater("flux-metrics", metrics.FLUSH_SECONDS, metrics.flush)
         )
@@ -47,6 +47,12 @@ def stop() -> None:
         repeater.stop()
     committer.stop()
     metrics.flush()
+
+
+def _keep_count(connection: Connection[TupleRow]) -> None:
+    """One connection is enough for two that ask seldom."""
+    usage.keep_up(connection)
+    stuck.keep_up(connection)
 
 
 def _loop(

@@ -61,7 +61,7 @@ class SuspendForm(forms.Form):
     because = forms.CharField(
         label="Reason",
         max_length=MAX_REASON_CHARACTERS,
-        help_text="For the audit log, and for whoever looks at the namespace here.",
+        help_text="For the audit log, and for the namespace's owner, who is shown it.",
         widget=forms.Textarea(attrs={"rows": 3}),
     )
 

@@ -4,6 +4,7 @@ Joined here, as namespaces know of no entities. Invariant: what is summed up is 
 for by key, for the namespaces of a page alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +29,8 @@ Session = Connection[TupleRow]
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """events, refused: stored, and refused over the limit, in the last 24 hours.
-    tokens: how many are usable."""
+    tokens: how many are usable. owner: the e-mail address of who bought it, purchase:
+    the id of the purchase; "" if nobody did."""
 
     id: str
     name: str
@@ -40,6 +42,8 @@ class Tenant:
     events: int
     refused: int
     tokens: int
+    owner: str
+    purchase: str
 
     @property
     def state(self) -> str:
@@ -76,23 +80,28 @@ def page(
 
 def one(connection: Session, name: str) -> Tenant:
     """A namespace, a deleted one too. Raises NamespaceNotFound."""
-    found = _find(connection, name=name, limit=1)
+    found = named(connection, [name])
     if not found:
         raise NamespaceNotFound
     return found[0]
+
+
+def named(connection: Session, names: Sequence[str]) -> list[Tenant]:
+    """Those of these names that there are, in the order of names."""
+    return _find(connection, names=[*names], limit=len(names))
 
 
 def _find(
     connection: Session,
     *,
     limit: int,
-    name: str | None = None,
+    names: list[str] | None = None,
     search: str = "",
     state: str = "",
     after: str = "",
 ) -> list[Tenant]:
     given = {
-        "name": name,
+        "names": names,
         "search": search,
         "state": state,
         "after": after,

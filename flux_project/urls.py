@@ -8,6 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from connectors.views import ConnectorViewSet
 from events.views import EventViewSet
 from flux_project import views
+from namespaces import account_pages, account_tokens, demo_checkout, shop_pages
+from namespaces.purchase_views import PurchaseViewSet, StripeWebhook
 from namespaces.views import ConfigViewSet, NamespaceViewSet, TokenViewSet
 from state import consumers, pages, store, stream
 from state.consumers import LiveConsumer
@@ -20,6 +22,39 @@ _ENTITY = r"^api/state/entities/(?P<entity_id>(?s:.+))\Z"
 urlpatterns = [
     path("", views.home, name="home"),
     path("live", pages.live, name="live"),
+    path("register", shop_pages.register, name="shop_register"),
+    path("register/checkout", shop_pages.checkout, name="shop_checkout"),
+    path("register/done", shop_pages.done, name="shop_done"),
+    path("register/demo/<purchase_id>", demo_checkout.demo_checkout, name="shop_demo"),
+    path("account", account_pages.account, name="account"),
+    path("account/link", account_pages.ask_for_link, name="account_link"),
+    path("account/link-sent", account_pages.link_sent, name="account_link_sent"),
+    path("account/sign-in", account_pages.sign_in, name="account_sign_in"),
+    path("account/sign-out", account_pages.sign_out, name="account_sign_out"),
+    path(
+        "account/receipts/<purchase_id>", account_pages.receipt, name="account_receipt"
+    ),
+    path(
+        "account/namespaces/<name>", account_tokens.namespace, name="account_namespace"
+    ),
+    path(
+        "account/namespaces/<name>/delete", account_tokens.delete, name="account_delete"
+    ),
+    path(
+        "account/namespaces/<name>/tokens/new",
+        account_tokens.make_token,
+        name="account_new_token",
+    ),
+    path(
+        "account/namespaces/<name>/tokens/<token_id>/rotate",
+        account_tokens.rotate_token,
+        name="account_rotate",
+    ),
+    path(
+        "account/namespaces/<name>/tokens/<token_id>/revoke",
+        account_tokens.revoke_token,
+        name="account_revoke",
+    ),
     path("metrics", views.MetricsViewSet.as_view({"get": "retrieve"})),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),
@@ -59,6 +94,12 @@ urlpatterns = [
         "api/namespaces/<name>/tokens/<token_id>/rotate",
         TokenViewSet.as_view({"post": "rotate"}),
     ),
+    path("api/purchases", PurchaseViewSet.as_view({"post": "create"})),
+    path("api/purchases/<purchase_id>", PurchaseViewSet.as_view({"get": "retrieve"})),
+    path(
+        "api/purchases/<purchase_id>/claim", PurchaseViewSet.as_view({"post": "claim"})
+    ),
+    path("api/billing/stripe/webhook", StripeWebhook.as_view({"post": "create"})),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path(
         "api/docs",

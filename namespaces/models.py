@@ -176,6 +176,23 @@ class Purchase(models.Model):
                 condition=~models.Q(payment_ref=""),
                 name="namespaces_purchase_payment",
             ),
+            # Those that may need somebody's look: they are few.
+            models.Index(
+                fields=("created_at", "id"),
+                condition=(
+                    ~models.Q(trouble="")
+                    | models.Q(disputed_at__isnull=False)
+                    | models.Q(state="paid")
+                ),
+                name="namespaces_purchase_odd",
+            ),
+            # What a month brought is summed up from this alone.
+            models.Index(
+                fields=("paid_at",),
+                include=("provider", "currency", "amount", "refunded"),
+                condition=models.Q(paid_at__isnull=False),
+                name="namespaces_purchase_taken",
+            ),
         )
         constraints = (
             models.UniqueConstraint(
@@ -227,6 +244,11 @@ class ProviderEvent(models.Model):
                 fields=("received_at",),
                 condition=models.Q(handled_at=None),
                 name="namespaces_event_waiting",
+            ),
+            models.Index(
+                fields=("received_at", "id"),
+                condition=models.Q(handled_at__isnull=False, purchase=None),
+                name="namespaces_event_stranger",
             ),
         )
 

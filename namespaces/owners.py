@@ -4,7 +4,7 @@ Invariant: whether an address is known here is told by no answer, and by no diff
 in what is done for it before the answer. A link works once, for a quarter of an hour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.utils import timezone
 from sesame.tokens import (  # type: ignore[import-untyped]  # it has no types
@@ -14,15 +14,18 @@ from sesame.tokens import (  # type: ignore[import-untyped]  # it has no types
 
 from flux_project import jobs
 from flux_project.errors import Invalid, NotFound, RateLimited
-from namespaces import attempts, change, mailbox, rows
+from namespaces import attempts, change, mailbox, refunding, rows
 from namespaces.models import Namespace, Owner, Purchase
-from namespaces.rows import NamespaceNotFound
 from namespaces.throttle import bucket_of
 
-MOST_PER_MAILBOX = 5
+# A stranger who asks for links to a mailbox must not keep its owner from getting one.
+MOST_OF_A_NETWORK_PER_MAILBOX = 5
+MOST_PER_MAILBOX = 30
 MOST_PER_NETWORK = 60
 HOUR_SECONDS = 3_600
 _SCOPE = "account"
+# A link's token has some 38; what is longer was not made here.
+MAX_TOKEN_CHARACTERS = 200
 
 
 class TooManyLinks(RateLimited):
@@ -69,22 +72,24 @@ def link_token(owner: Owner) -> str:
 def of_link(token: str) -> Owner:
     """Whose link this is, while it works. Raises UnusableLink."""
     with change.available():
-        owner = parse_token(token, _by_key, scope=_SCOPE)
-    if owner is None:
-        raise UnusableLink
-    found: Owner = owner
-    return found
+        return _meant(token, _by_key)
 
 
 def enter(token: str) -> Owner:
     """Uses a link up; its owner is who it is for. Raises UnusableLink."""
     with change.transaction():
-        owner = parse_token(token, _locked, scope=_SCOPE)
-        if owner is None:
-            raise UnusableLink
+        owner = _meant(token, _locked)
         owner.last_login = timezone.now()
         owner.save(update_fields=["last_login"])
-    found: Owner = owner
+    return owner
+
+
+def _meant(token: str, find: Callable[[int], Owner | None]) -> Owner:
+    found: Owner | None = None
+    if len(token) <= MAX_TOKEN_CHARACTERS:
+        found = parse_token(token, find, scope=_SCOPE)
+    if found is None:
+        raise UnusableLink
     return found
 
 
@@ -118,8 +123,7 @@ def namespace(owner: Owner, name: str) -> Namespace:
     """One of them. Another's is answered like one that does not exist: raises
     NamespaceNotFound."""
     found = rows.find(name)
-    if found.owner_id != owner.id:
-        raise NamespaceNotFound
+    rows.check_owner(found, owner)
     return found
 
 
@@ -128,3 +132,12 @@ def purchases(owner: Owner) -> Sequence[Purchase]:
     with change.available():
         found = Purchase.objects.select_related("namespace").filter(email=owner.email)
         return list(found.exclude(paid_at=None).order_by("-created_at"))
+
+
+def purchase(owner: Owner, purchase_id: str) -> Purchase:
+    """One of them. Another's, and one that was never paid, is answered like one that
+    does not exist: raises PurchaseNotFound."""
+    found = refunding.find(purchase_id)
+    if found.email != owner.email or found.paid_at is None:
+        raise refunding.PurchaseNotFound
+    return found

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from flux_project.errors import NotFound
 from namespaces import change
-from namespaces.models import Namespace, Token
+from namespaces.models import Namespace, Owner, Token
 
 
 class NamespaceNotFound(NotFound):
@@ -39,6 +39,12 @@ def locked(name: str) -> Namespace:
     return found
 
 
+def check_owner(namespace: Namespace, owner: Owner) -> None:
+    """Another's is answered like one that does not exist. Raises NamespaceNotFound."""
+    if namespace.owner_id != owner.id:
+        raise NamespaceNotFound
+
+
 def named(name: str) -> QuerySet[Namespace]:
     """The one of this name that was not deleted, if there is one."""
     if "\0" in name:  # PostgreSQL takes none, not even to compare with
@@ -46,12 +52,20 @@ def named(name: str) -> QuerySet[Namespace]:
     return Namespace.objects.filter(name=name, deleted_at=None)
 
 
+def token(namespace: Namespace, token_id: str) -> Token:
+    """One of its tokens, revoked ones too. Raises TokenNotFound."""
+    with change.available():
+        return _one(Token.objects.filter(namespace=namespace), token_id)
+
+
 def locked_token(namespace: Namespace, token_id: str) -> Token:
     """A token, for who changes it in a transaction. Raises TokenNotFound."""
-    found = None
-    if "\0" not in token_id:
-        rows = Token.objects.select_for_update()
-        found = rows.filter(namespace=namespace, id=token_id).first()
+    rows = Token.objects.select_for_update()
+    return _one(rows.filter(namespace=namespace), token_id)
+
+
+def _one(rows: QuerySet[Token], token_id: str) -> Token:
+    found = None if "\0" in token_id else rows.filter(id=token_id).first()
     if found is None:
         raise TokenNotFound
     return found

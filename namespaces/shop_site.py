@@ -14,13 +14,19 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 
+from flux_project import selling
 from flux_project.errors import FluxError, Unavailable
 from namespaces.views import OpenMode
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
-_HEADINGS = {400: "That does not work", 404: "Nothing here", 409: "Not possible now"}
+_HEADINGS = {
+    400: "That does not work",
+    403: "Not allowed",
+    404: "Nothing here",
+    409: "Not possible now",
+}
 RETRY_SECONDS = 10
 
 
@@ -47,6 +53,9 @@ def page(*methods: str) -> Callable[[View[P]], View[P]]:
             answer["Referrer-Policy"] = "same-origin"
             return answer
 
+        # By method, as the views of the API say which they take.
+        actions = dict.fromkeys(map(str.lower, methods), view.__name__)
+        vars(inner)["actions"] = actions
         return inner
 
     return decorate
@@ -73,6 +82,15 @@ def _unwell(request: HttpRequest, error: Exception) -> HttpResponse:
     if request.method != "POST":
         answer["Refresh"] = str(RETRY_SECONDS)
     return answer
+
+
+def navigation(request: HttpRequest) -> dict[str, bool]:
+    """Django's context processor: what the navigation of every page leads to."""
+    is_auth = settings.FLUX_AUTH_ENABLED
+    return {
+        "has_accounts": is_auth,
+        "has_shop": is_auth and settings.FLUX_BILLING != selling.OFF,
+    }
 
 
 def address(request: HttpRequest) -> str:

@@ -154,10 +154,15 @@ def allow_writing(namespace: Namespace, version: int, actor: Actor) -> None:
     )
 
 
-def delete(name: str, actor: Actor) -> Namespace:
-    """Its tokens die at once; what it wrote stays readable, its name stays taken."""
+def delete(name: str, actor: Actor, *, owner: Owner | None = None) -> Namespace:
+    """Its tokens die at once; what it wrote stays readable, its name stays taken.
+
+    owner: who does it, if it is theirs; None for an operator. Raises NamespaceNotFound.
+    """
     with change.of_registry() as version:
         namespace = rows.locked(name)
+        if owner is not None:
+            rows.check_owner(namespace, owner)
         namespace.deleted_at = timezone.now()
         namespace.version = version
         namespace.save()

@@ -1,4 +1,5 @@
-// Gives each command on a page a button that copies it. Without this script, or where
+// Gives each command on a page a button that copies it; data-copy="…" says what the
+// button is called, where it is no command. Without this script, or where
 // the browser has no clipboard (plain http from another machine), the text is selected.
 
 async function copy(block, button) {
@@ -18,7 +19,7 @@ for (const block of document.querySelectorAll("pre[data-copy]")) {
   button.type = "button";
   button.className = "copy";
   button.textContent = "Copy";
-  button.setAttribute("aria-label", "Copy this command");
+  button.setAttribute("aria-label", block.dataset.copy || "Copy this command");
   button.addEventListener("click", () => copy(block, button));
   const frame = document.createElement("div");
   frame.className = "command";

@@ -6,6 +6,9 @@
   at its database.
 - `start_server`: the same with other settings, for one test.
 - `start_flux`: a whole `manage.py flux`, PostgreSQL included, for crash tests.
+- `stripe_fake`: a fake of Stripe's API with a checkout page and signed webhooks.
+- `demo_shop`: a server that sells with the demo checkout, and its jobs; what it mails
+  comes to `shop_post`.
 """
 
 import itertools
@@ -17,9 +20,13 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from flux_project.embedded import EmbeddedPostgres
-from tests.support import reset, servers, session
+from tests.support import post, reset, servers, session, shop
 from tests.support.client import Api
+from tests.support.post import Post
 from tests.support.servers import Flux, Server
+from tests.support.shop import Shop
+from tests.support.stripe_fake import StripeFake
+from tests.support.stripe_fake import running as running_stripe
 from tests.support.tenants import AUTH_DATABASE, Operator, Registry, registry_of
 
 _numbers = itertools.count()
@@ -167,3 +174,34 @@ def start_flux() -> Iterator[Callable[..., Flux]]:
     yield start
     for flux in made:
         flux.remove()
+
+
+@pytest.fixture
+def stripe_fake() -> Iterator[StripeFake]:
+    with running_stripe() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def shop_database(postgres: EmbeddedPostgres) -> str:
+    """One for servers that sell, which throttle nobody: tests buy often."""
+    name = servers.make_database(postgres, shop.DATABASE)
+    with registry_of(name) as opened:
+        opened.do(
+            "UPDATE namespaces_runtimeconfig SET"
+            " registrations_per_address_per_hour = 1000000,"
+            " failed_tokens_per_address_per_minute = 1000000"
+        )
+    return name
+
+
+@pytest.fixture(scope="session")
+def shop_post() -> Iterator[Post]:
+    with post.office() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def demo_shop(shop_database: str, shop_post: Post) -> Iterator[Shop]:
+    with shop.open_shop(shop_database, "demo", EMAIL_URL=shop_post.url) as opened:
+        yield opened

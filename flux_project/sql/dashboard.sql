@@ -1,12 +1,18 @@
 -- What all namespaces did in the last 24 hours, found by the hour, so that the past
 -- beyond costs nothing: which did most and which were refused most, five of each; with
--- how many there are, and which are suspended.
+-- how many there are, and which are suspended. Of purchases: how many are paid for more
+-- than a minute and have no namespace, since when (seconds since 1970) and why the
+-- oldest has none; and how many others cannot go on by themselves.
 WITH used AS MATERIALIZED (
     SELECT namespace AS name, sum(events)::bigint AS events,
            sum(refused)::bigint AS refused
     FROM namespaces_usage
     WHERE hour > date_trunc('hour', now()) - interval '24 hours'
     GROUP BY namespace
+), stuck AS MATERIALIZED (
+    SELECT paid_at, trouble FROM namespaces_purchase
+    WHERE state = 'paid' AND paid_at < now() - interval '1 minute'
+        AND disputed_at IS NULL
 )
 (SELECT 'top', name, events FROM used WHERE events > 0
  ORDER BY events DESC, name LIMIT 5)
@@ -20,3 +26,11 @@ UNION ALL
 SELECT 'namespaces', '', count(*) FROM namespaces_namespace WHERE deleted_at IS NULL
 UNION ALL
 SELECT 'entities', '', coalesce(sum(entities), 0)::bigint FROM state_count
+UNION ALL
+SELECT 'stuck', '', count(*) FROM stuck
+UNION ALL
+(SELECT 'stuck_since', trouble, extract(epoch FROM paid_at)::bigint FROM stuck
+ ORDER BY paid_at LIMIT 1)
+UNION ALL
+SELECT 'troubled', '', count(*) FROM namespaces_purchase
+WHERE trouble <> '' AND state <> 'paid'

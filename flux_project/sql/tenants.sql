@@ -7,11 +7,14 @@ SELECT shown.id, shown.name, shown.created_at, shown.suspended_at,
        (SELECT count(*) FROM namespaces_token AS token
         WHERE token.namespace_id = shown.id AND token.revoked_at IS NULL
             AND coalesce(token.expires_at, 'infinity') > now()
-            AND shown.deleted_at IS NULL)
+            AND shown.deleted_at IS NULL),
+       coalesce((SELECT email FROM namespaces_owner WHERE id = shown.owner_id), ''),
+       coalesce((SELECT id FROM namespaces_purchase
+                 WHERE namespace_id = shown.id), '')
 FROM (
     SELECT * FROM namespaces_namespace
     WHERE name > %(after)s
-        AND (%(name)s::text IS NULL OR name = %(name)s)
+        AND (%(names)s::text[] IS NULL OR name = ANY (%(names)s::text[]))
         AND (%(search)s::text = '' OR strpos(name, %(search)s) > 0)
         AND (%(state)s::text = '' OR %(state)s = CASE
             WHEN deleted_at IS NOT NULL THEN 'deleted'

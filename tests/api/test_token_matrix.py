@@ -24,6 +24,7 @@ from tests.support.decisions import (
     Given,
     Login,
     Open,
+    Session,
     Write,
     example_of,
 )
@@ -235,6 +236,17 @@ def test_a_form_needs_the_cookie_of_its_page_and_minds_no_token(
         assert b"Form expired" in answer.body
         world.check(answer.body, is_refused=True)
     assert registry.fingerprint() == before
+
+
+@pytest.mark.parametrize(("route", "method"), _cases(Session))
+def test_no_token_opens_an_account(world: World, route: str, method: str) -> None:
+    decision = DECISIONS[route][method]
+    assert isinstance(decision, Session)
+    for kind in world.kinds:
+        answer = world.api.ask(method, decision.path, **kind.headers)
+        assert answer.status == decision.status, kind.name
+        assert answer.headers.get("location") in {None, "/account"}
+        world.check(answer.body, is_refused=True)
 
 
 _OTHERS = [

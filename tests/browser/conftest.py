@@ -6,12 +6,14 @@ console, a refused resource or a request to elsewhere fails the test.
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from tests.support.servers import Server, manage, serve
+from tests.support.shop import Shop
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -71,6 +73,20 @@ def context(
 @pytest.fixture
 def browser_page(site: Server, context: BrowserContext) -> Iterator[Page]:
     """A window at the server's first page, whose complaints fail the test."""
+    with watched(context, site.base_url) as page:
+        yield page
+
+
+@pytest.fixture
+def shop_page(demo_shop: Shop, context: BrowserContext) -> Iterator[Page]:
+    """The same at a server that sells, with the demo's checkout."""
+    with watched(context, demo_shop.base_url) as page:
+        yield page
+
+
+@contextmanager
+def watched(context: BrowserContext, base_url: str) -> Iterator[Page]:
+    """A window whose complaints fail the test when the block ends."""
     page = context.new_page()
     complaints: list[str] = []
     page.on(
@@ -94,11 +110,11 @@ def browser_page(site: Server, context: BrowserContext) -> Iterator[Page]:
         "request",
         lambda request: (
             None
-            if request.url.startswith((site.base_url, "data:"))
+            if request.url.startswith((base_url, "data:"))
             else complaints.append(request.url)
         ),
     )
-    page.goto(site.base_url)
+    page.goto(base_url)
     yield page
     page.close()
     context.clear_cookies()

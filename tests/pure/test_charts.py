@@ -33,3 +33,8 @@ def test_shares_are_of_the_first() -> None:
     found = charts.shares([("a", 200), ("b", 50), ("c", 1)])
     assert [one.percent for one in found] == [100, 25, 1]
     assert charts.shares([]) == []
+
+
+def test_amounts_are_told_as_who_asks_writes_them() -> None:
+    found = charts.chart([("May", 900)], show=lambda value: f"{value / 100:.2f} EUR")
+    assert [bar.title for bar in found.bars] == ["May: 9.00 EUR"]

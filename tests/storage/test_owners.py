@@ -1,15 +1,24 @@
 """Sign-in links: asked for by anyone, good once and for a quarter of an hour."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from sesame import tokens_v2  # type: ignore[import-untyped]  # it has no types
 
-from namespaces import owners
-from namespaces.models import Attempt, Owner
+from namespaces import audit, issuing, owners, tenancy
+from namespaces.grants import NamespaceSuspended
+from namespaces.models import Attempt, AuditEntry, Namespace, Owner, Token
 from namespaces.owners import TooManyLinks, UnusableLink
+from namespaces.requests import Rotation, TokenWanted
+from namespaces.rows import NamespaceNotFound
+from tests.support import session
+from tests.support.accounts import TESTS, registered
+from tests.support.servers import wait_for
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -62,6 +71,37 @@ def test_a_link_that_is_used_ends_all_that_were_sent_before(ada: Owner) -> None:
             owners.of_link(token)
         with pytest.raises(UnusableLink):
             owners.enter(token)
+
+
+def test_who_uses_a_link_while_another_does_finds_it_used(ada: Owner) -> None:
+    token = owners.link_token(ada)
+    url = session.database_url(session.DATABASE)
+    with psycopg.connect(url) as other, ThreadPoolExecutor(1) as second:
+        other.execute("UPDATE namespaces_owner SET last_login = now()")
+        entering = second.submit(entered, token)
+        with psycopg.connect(url, autocommit=True) as looking:
+            wait_for(lambda: is_waiting(looking), what="the second one to wait")
+        other.commit()
+        assert entering.result(timeout=10) is None
+
+
+def entered(token: str) -> Owner | None:
+    """In a thread of its own, whose connection ends with it."""
+    try:
+        return owners.enter(token)
+    except UnusableLink:
+        return None
+    finally:
+        connections.close_all()
+
+
+def is_waiting(looking: psycopg.Connection[Any]) -> bool:
+    found = looking.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    (count,) = found.fetchone() or (0,)
+    return bool(count)
 
 
 def test_a_link_of_another_kind_signs_nobody_in(ada: Owner) -> None:
@@ -118,3 +158,44 @@ def test_a_network_asks_for_sixty_links_an_hour() -> None:
         owners.ask_for_link("b@example.org", address="2001:db8::2")  # of its /64
     assert stored() == before  # and so that mailbox still has all of its five
     owners.ask_for_link("b@example.org", address="2001:db8:0:1::1")
+
+
+WANTED = TokenWanted(label="porch")
+
+
+def owned(name: str, owner: Owner) -> Token:
+    """The first token of a new namespace of theirs."""
+    made = registered(name)
+    Namespace.objects.filter(name=name).update(owner=owner)
+    return made.token
+
+
+def test_the_flow_itself_refuses_who_does_not_own_a_namespace(ada: Owner) -> None:
+    """Whatever a page may forget."""
+    eve = Owner.objects.create(email="eve@example.org")
+    token = owned("dawn-coral", ada)
+    by = audit.owner(eve.email, "192.0.2.9")
+    before = AuditEntry.objects.count()
+    with pytest.raises(NamespaceNotFound):
+        issuing.make("dawn-coral", WANTED, by, maker=eve)
+    with pytest.raises(NamespaceNotFound):
+        issuing.rotate("dawn-coral", token.id, Rotation(), by, maker=eve)
+    with pytest.raises(NamespaceNotFound):
+        issuing.revoke("dawn-coral", token.id, by, maker=eve)
+    with pytest.raises(NamespaceNotFound):
+        tenancy.delete("dawn-coral", by, owner=eve)
+    assert AuditEntry.objects.count() == before
+    issuing.revoke("dawn-coral", token.id, by, maker=ada)
+    tenancy.delete("dawn-coral", by, owner=ada)
+
+
+def test_the_flow_itself_makes_no_token_for_a_suspended_namespace(ada: Owner) -> None:
+    token = owned("dawn-coral", ada)
+    by = audit.owner(ada.email, "192.0.2.9")
+    tenancy.suspend("dawn-coral", TESTS, because="It floods the log.")
+    with pytest.raises(NamespaceSuspended, match="It floods the log"):
+        issuing.make("dawn-coral", WANTED, by, maker=ada)
+    with pytest.raises(NamespaceSuspended, match="It floods the log"):
+        issuing.rotate("dawn-coral", token.id, Rotation(), by, maker=ada)
+    issuing.revoke("dawn-coral", token.id, by, maker=ada)
+    issuing.make("dawn-coral", WANTED, TESTS)  # an operator may

@@ -20,6 +20,9 @@ INDEXES = {
     "namespaces_bucket_pkey": "UNIQUE (namespace)",
     "namespaces_namespace_name_key": "UNIQUE (name)",
     "namespaces_event_purchase": "(purchase_id)",
+    "namespaces_event_stranger": (
+        "(received_at, id) WHERE ((handled_at IS NOT NULL) AND (purchase_id IS NULL))"
+    ),
     "namespaces_event_waiting": "(received_at) WHERE (handled_at IS NULL)",
     "namespaces_namespace_owner": "(owner_id)",
     "namespaces_namespace_pkey": "UNIQUE (id)",
@@ -33,9 +36,17 @@ INDEXES = {
     "namespaces_purchase_email": "(email, created_at)",
     "namespaces_purchase_made": "(created_at, id)",
     "namespaces_purchase_namespace_id_key": "UNIQUE (namespace_id)",
+    "namespaces_purchase_odd": (
+        "(created_at, id) WHERE ((NOT (trouble = ''::text))"
+        " OR (disputed_at IS NOT NULL) OR (state = 'paid'::text))"
+    ),
     "namespaces_purchase_payment": "(payment_ref) WHERE (NOT (payment_ref = ''::text))",
     "namespaces_purchase_pkey": "UNIQUE (id)",
     "namespaces_purchase_state": "(state, created_at)",
+    "namespaces_purchase_taken": (
+        "(paid_at) INCLUDE (provider, currency, amount, refunded)"
+        " WHERE (paid_at IS NOT NULL)"
+    ),
     "namespaces_runtimeconfig_pkey": "UNIQUE (id)",
     "namespaces_secret_pkey": "UNIQUE (digest)",
     "namespaces_secret_token": "(token_id)",

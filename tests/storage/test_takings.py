@@ -9,8 +9,8 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone as clock
 
-from flux_project import purchase_lines
-from namespaces import takings
+from flux_project import metrics, pool, purchase_lines
+from namespaces import stuck, takings
 from namespaces.models import ProviderEvent, Purchase
 from tests.support import purchases
 
@@ -93,7 +93,7 @@ def test_currencies_and_providers_are_never_added_up() -> None:
         ("stripe", "eur", 900),
         ("stripe", "usd", 900),
     ]
-    assert purchase_lines.sums(months) == "9.00 EUR, 9.00 USD"
+    assert purchase_lines.sums(months) == ["9.00 EUR", "9.00 USD"]
     books = purchase_lines.books(months, NOW)
     assert [book.name for book in books] == [
         "stripe, EUR",
@@ -116,6 +116,7 @@ def test_calls_that_wait_are_shown_with_the_purchase_they_name() -> None:
         "evt_by_id": {"order_id": ours.id},
         "evt_by_checkout": {"checkout_ref": "cs_1"},
         "evt_handled": {"purchase": ours, "handled_at": NOW},
+        "evt_of_nothing": {"checkout_ref": "cs_1", "handled_at": NOW},
         "evt_other": {"order_id": "pur_x"},
         "evt_nobody": {},
     }
@@ -125,6 +126,38 @@ def test_calls_that_wait_are_shown_with_the_purchase_they_name() -> None:
     ids = {event.id for event in takings.events(ours)}
     assert ids == {"evt_by_id", "evt_by_checkout", "evt_handled"}
     assert "evt_nobody" not in {event.id for event in takings.events(purchases.row())}
+
+
+def told() -> float:
+    """The gauge, after a look of a process that has just begun."""
+    with pool.connection() as opened:
+        stuck.Watch().keep_up(opened)
+    value = metrics.REGISTRY.get_sample_value("flux_purchases_stuck")
+    assert value is not None
+    return value
+
+
+def test_what_is_stuck_is_measured() -> None:
+    assert told() == 0
+    ago = clock.now() - timedelta(minutes=2)
+    purchases.sold(clock.now())
+    assert not takings.is_stuck(purchases.sold(ago, disputed_at=ago))
+    assert told() == 0
+    late = purchases.sold(ago)
+    assert takings.is_stuck(late)
+    assert told() == 1
+
+
+def test_a_process_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = stuck.Watch()
+    with pool.connection() as opened:
+        watch.keep_up(opened)
+        purchases.sold(clock.now() - timedelta(minutes=2))
+        watch.keep_up(opened)
+        assert metrics.REGISTRY.get_sample_value("flux_purchases_stuck") == 0
+        monkeypatch.setattr(watch, "_look_at", 0.0)
+        watch.keep_up(opened)
+        assert metrics.REGISTRY.get_sample_value("flux_purchases_stuck") == 1
 
 
 def fill() -> None:
@@ -154,6 +187,8 @@ def test_each_list_is_found_by_an_index() -> None:
         (newest[:51], "namespaces_purchase_made"),
         (newest.filter(email="7@example.org")[:51], "namespaces_purchase_email"),
         (newest.filter(takings.attention())[:51], "namespaces_purchase_odd"),
+        # The overview counts them.
+        (newest.exclude(trouble="").exclude(state="paid"), "namespaces_purchase_odd"),
         (Purchase.objects.filter(paid_at__gte=month), "namespaces_purchase_taken"),
     ):
         assert index in plan(query), plan(query)

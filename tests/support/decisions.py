@@ -52,6 +52,28 @@ class Given:
 
 
 @dataclass(frozen=True)
+class ClaimSecret:
+    """It needs the claim secret of its purchase: no token will do, of any kind."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """A page's: refused without the cookie that the page gave, and minds no token."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """It is an owner's, who is signed in: no token will do. status: for all others."""
+
+    path: str
+    status: int = 303
+
+
+@dataclass(frozen=True)
 class Login:
     """The admin site's own: sessions and staff, no bearer token."""
 
@@ -143,7 +165,10 @@ def _config(world: World, kind: Kind) -> Asked:
     return CONFIG, {}
 
 
-Decision = Open | Given | Admin | Login | tuple[Write, ...]
+Decision = (
+    Open | Given | Admin | ClaimSecret | Form | Session | Login | tuple[Write, ...]
+)
+_OWNED = "/account/namespaces/nobody-at-all"
 _DELETES = tuple(Write("delete", asks) for asks in (_by_ids, _by_prefix, _by_namespace))
 
 
@@ -151,6 +176,42 @@ _DELETES = tuple(Write("delete", asks) for asks in (_by_ids, _by_prefix, _by_nam
 DECISIONS: dict[str, dict[str, Decision]] = {
     "": {"GET": Open("/")},
     "live": {"GET": Open("/live")},
+    "register": {"GET": Open("/register"), "POST": Form("/register")},
+    "register/checkout": {"GET": Open("/register/checkout?purchase=pur_1")},
+    "register/done": {
+        "GET": Open("/register/done?purchase=pur_1"),
+        "POST": Form("/register/done"),
+    },
+    "register/demo/<purchase_id>": {
+        "GET": Open("/register/demo/pur_1"),
+        "POST": Form("/register/demo/pur_1"),
+    },
+    "account": {"GET": Open("/account")},
+    "account/link": {"POST": Form("/account/link")},
+    "account/link-sent": {"GET": Open("/account/link-sent")},
+    "account/sign-in": {
+        "GET": Session("/account/sign-in?token=x", status=400),  # by a link alone
+        "POST": Form("/account/sign-in"),
+    },
+    "account/sign-out": {"POST": Form("/account/sign-out")},
+    "account/receipts/<purchase_id>": {"GET": Session("/account/receipts/pur_1")},
+    "account/namespaces/<name>": {"GET": Session(_OWNED)},
+    "account/namespaces/<name>/delete": {
+        "GET": Session(f"{_OWNED}/delete"),
+        "POST": Form(f"{_OWNED}/delete"),
+    },
+    "account/namespaces/<name>/tokens/new": {
+        "GET": Session(f"{_OWNED}/tokens/new"),
+        "POST": Form(f"{_OWNED}/tokens/new"),
+    },
+    "account/namespaces/<name>/tokens/<token_id>/rotate": {
+        "GET": Session(f"{_OWNED}/tokens/nobody/rotate"),
+        "POST": Form(f"{_OWNED}/tokens/nobody/rotate"),
+    },
+    "account/namespaces/<name>/tokens/<token_id>/revoke": {
+        "GET": Session(f"{_OWNED}/tokens/nobody/revoke"),
+        "POST": Form(f"{_OWNED}/tokens/nobody/revoke"),
+    },
     "metrics": {"GET": Open("/metrics")},
     "admin/": {"*": Login()},
     "admin": {"*": Login()},
@@ -192,12 +253,22 @@ DECISIONS: dict[str, dict[str, Decision]] = {
     "api/namespaces/<name>/tokens/<token_id>/rotate": {
         "POST": (Write("tokens", rotation, also=True),)
     },
+    "api/purchases": {"POST": Open("/api/purchases")},  # nothing is for sale
+    "api/purchases/<purchase_id>": {"GET": ClaimSecret("/api/purchases/pur_1")},
+    "api/purchases/<purchase_id>/claim": {
+        "POST": ClaimSecret("/api/purchases/pur_1/claim")
+    },
+    "api/billing/stripe/webhook": {"POST": Open("/api/billing/stripe/webhook")},
     "api/schema": {"GET": Open("/api/schema?format=json")},
     "api/docs": {"GET": Open("/api/docs")},
     "/api/stream": {"GET": Open(None)},
     "/api/ws": {"GET": Open("/api/ws")},
 }
-EXAMPLES = {"<name>": "nobody-at-all", "<token_id>": "nobody"}
+EXAMPLES = {
+    "<purchase_id>": "pur_nobody",
+    "<name>": "nobody-at-all",
+    "<token_id>": "nobody",
+}
 
 
 def example_of(route: str) -> str:
