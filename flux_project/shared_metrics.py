@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, multiprocess, values
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # The library maps its files into memory: on a full disk, a byte of them that has no
 # room yet would end the process. So they have theirs from the start: 120 pairs of a
-# route and a method, more than there are, came to 450 KiB.
-FILE_BYTES = 512 << 10
+# route and a method came to 450 KiB, and there are some more.
+FILE_BYTES = 1 << 20
 _KINDS = ("counter", "histogram", "gauge_livemin", "gauge_livesum")
 
 

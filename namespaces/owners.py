@@ -51,11 +51,12 @@ def ask_for_link(email: object, *, address: str) -> None:
 
     Raises InvalidEmail, TooManyLinks.
     """
-    checked = mailbox.checked(email)
+    checked, network = mailbox.checked(email), bucket_of(address)
     with change.transaction():
         for kind, key, most in (
+            ("link", f"{checked} {network}", MOST_OF_A_NETWORK_PER_MAILBOX),
             ("link to", checked, MOST_PER_MAILBOX),
-            ("link from", bucket_of(address), MOST_PER_NETWORK),
+            ("link from", network, MOST_PER_NETWORK),
         ):
             attempts.take(
                 kind, key, most=most, seconds=HOUR_SECONDS, error=TooManyLinks

@@ -37,8 +37,10 @@ TIMEOUT_SECONDS: Final = 10.0
 RETRIES: Final = 2
 # A payment that was begun and came to nothing: its session will not ask for another.
 _DEAD: Final = {"canceled", "requires_payment_method"}
-# What is left of a dispute that ended well for us, or of a question that was answered.
-_HARMLESS: Final = {"won", "warning_closed"}
+# Disputes that ended, and a question of the bank's that was answered.
+# The buyer's bank has the money then, as after a refund.
+DISPUTE_LOST: Final = "lost"
+_OVER: Final = {"won", "warning_closed", DISPUTE_LOST}
 
 # Else it would tell Stripe of this host and how long calls take. The SDK has no such
 # option for one client alone.
@@ -93,25 +95,27 @@ class Stripe:
                 raise PaymentRefused("This checkout is another purchase's.")
             intent = _expanded(session.payment_intent, stripe.PaymentIntent)
             charge = _expanded(intent and intent.latest_charge, stripe.Charge)
+            disputes = self._disputes(intent, charge)
+            paid = _status(session, intent, charge)
             return Payment(
-                _status(session, intent, charge),
+                "refunded" if DISPUTE_LOST in disputes else paid,
                 amount=session.amount_total or 0,
                 currency=session.currency or "",
                 checkout_ref=session.id,
                 payment_ref=intent.id if intent else "",
                 receipt_url=(charge.receipt_url or "") if charge else "",
-                refunded=charge.amount_refunded if charge else 0,
-                is_disputed=self._is_disputed(intent, charge),
+                refunded=_given_back(session, charge, disputes),
+                is_disputed=bool(disputes - _OVER),
             )
 
-    def _is_disputed(
+    def _disputes(
         self, intent: stripe.PaymentIntent | None, charge: stripe.Charge | None
-    ) -> bool:
-        """A charge stays `disputed` for good: its disputes know how they ended."""
+    ) -> set[str]:
+        """How its disputes stand. A charge stays `disputed` for good: they know."""
         if intent is None or charge is None or not charge.disputed:
-            return False
+            return set()
         found = self._stripe.disputes.list({"payment_intent": intent.id, "limit": 100})
-        return any(one.status not in _HARMLESS for one in found.data)
+        return {one.status for one in found.data}
 
     def refund(self, order: Order) -> None:
         payment_ref = order.payment_ref or self.look(order).payment_ref
@@ -210,6 +214,14 @@ def _status(
     if session.status == "complete" and (intent is None or intent.status in _DEAD):
         return "closed"
     return "open"
+
+
+def _given_back(
+    session: Session, charge: stripe.Charge | None, disputes: set[str]
+) -> int:
+    if DISPUTE_LOST in disputes:
+        return session.amount_total or 0
+    return charge.amount_refunded if charge else 0
 
 
 def _expanded(field: object, kind: type[_Object]) -> _Object | None:

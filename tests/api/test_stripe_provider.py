@@ -193,14 +193,15 @@ def test_a_dispute_lasts_until_it_is_won(
     assert (seen.status, seen.is_disputed) == ("paid", False)
 
 
-def test_a_lost_dispute_is_one_for_good(
+def test_the_money_of_a_lost_dispute_went_back(
     provider: Stripe, stripe_fake: StripeFake
 ) -> None:
     order = opened(provider)
     stripe_fake.pay(order.checkout_ref)
     stripe_fake.dispute(order.checkout_ref)
     stripe_fake.close_dispute(order.checkout_ref, won=False)
-    assert provider.look(order).is_disputed
+    seen = provider.look(order)
+    assert (seen.status, seen.refunded, seen.is_disputed) == ("refunded", 900, False)
 
 
 def test_a_checkout_that_stripe_does_not_know_closes_nothing(provider: Stripe) -> None:

@@ -85,8 +85,9 @@ def shop_page(demo_shop: Shop, context: BrowserContext) -> Iterator[Page]:
 
 
 @contextmanager
-def watched(context: BrowserContext, base_url: str) -> Iterator[Page]:
-    """A window whose complaints fail the test when the block ends."""
+def watched(context: BrowserContext, base_url: str, *others: str) -> Iterator[Page]:
+    """A window whose complaints fail the test when the block ends. others: further
+    sites that it may be led to."""
     page = context.new_page()
     complaints: list[str] = []
     page.on(
@@ -110,7 +111,7 @@ def watched(context: BrowserContext, base_url: str) -> Iterator[Page]:
         "request",
         lambda request: (
             None
-            if request.url.startswith((base_url, "data:"))
+            if request.url.startswith((base_url, *others, "data:"))
             else complaints.append(request.url)
         ),
     )

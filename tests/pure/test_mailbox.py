@@ -39,6 +39,8 @@ def test_an_address_has_one_spelling(given: str, kept: str) -> None:
         "@example.org",
         "ada@",
         "ada@example",
+        "ada@localhost",
+        "ada@[192.0.2.1]",
         "ada@@example.org",
         "ada@exa mple.org",
         "ada@example..org",

@@ -140,14 +140,22 @@ def test_the_same_is_stored_for_who_is_known_and_who_is_not(ada: Owner) -> None:
     assert "namespaces.send_link" in found[0]
 
 
-def test_a_mailbox_gets_five_links_an_hour_however_it_is_written() -> None:
-    for number in range(5):
-        owners.ask_for_link("ada@example.org", address=f"192.0.2.{number}")
+def test_a_network_has_five_links_an_hour_sent_to_a_mailbox_however_written() -> None:
+    for _ in range(5):
+        owners.ask_for_link("ada@example.org", address="192.0.2.1")
     before = stored()
     with pytest.raises(TooManyLinks) as refused:
-        owners.ask_for_link(" ADA@Example.ORG ", address="192.0.2.99")
+        owners.ask_for_link(" ADA@Example.ORG ", address="192.0.2.1")
     assert 0 < (refused.value.retry_after or 0) <= 3_600
     assert stored() == before
+    owners.ask_for_link("ada@example.org", address="192.0.2.2")  # its owner's
+
+
+def test_a_mailbox_gets_thirty_links_an_hour_from_anywhere() -> None:
+    for number in range(30):
+        owners.ask_for_link("ada@example.org", address=f"192.0.2.{number}")
+    with pytest.raises(TooManyLinks):
+        owners.ask_for_link("ada@example.org", address="192.0.2.99")
 
 
 def test_a_network_asks_for_sixty_links_an_hour() -> None:

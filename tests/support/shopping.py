@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from namespaces import purchasing, settling
 from namespaces.billing import chosen
+from namespaces.models import Purchase
 from namespaces.money import Price
 from tests.support.till import Till
 
@@ -31,3 +33,27 @@ def jobs(task: str) -> list[dict[str, Any]]:
             [f"namespaces.{task}"],
         )
         return [json.loads(row[0]) for row in cursor.fetchall()]
+
+
+def begun(email: str = "ada@example.org") -> Purchase:
+    """Nobody has paid yet."""
+    made = purchasing.begin(email, base_url="http://flux.example", address="192.0.2.1")
+    return made.purchase
+
+
+def now(purchase: Purchase) -> Purchase:
+    """As it stands in the table."""
+    return Purchase.objects.select_related("namespace").get(id=purchase.id)
+
+
+def paid(till: Till) -> Purchase:
+    purchase = begun()
+    till.take(purchase.id)
+    settling.settle(purchase.id)
+    return now(purchase)
+
+
+def provisioned(till: Till) -> Purchase:
+    purchase = paid(till)
+    settling.provision(purchase.id)
+    return now(purchase)

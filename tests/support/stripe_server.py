@@ -272,5 +272,6 @@ def _form(session: Object) -> str:
 
 
 def _html(status: int, main: str) -> _Answer:
-    page = f'<!doctype html><html lang="en"><title>Checkout</title>{main}</html>'
+    head = '<title>Checkout</title><link rel="icon" href="data:,">'
+    page = f'<!doctype html><html lang="en">{head}{main}</html>'
     return _Answer(status, page.encode(), "text/html; charset=utf-8")
