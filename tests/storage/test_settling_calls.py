@@ -1,4 +1,4 @@
-"""Webhooks are a reason to ask; what nobody told of is found by asking; money goes back.
+"""Webhooks are a reason to ask; what nobody told of is asked about; money goes back.
 
 As in `test_settling`, the provider says what the test tells it to, and jobs are rows.
 """
