@@ -91,7 +91,7 @@ class Stripe:
             session = self._stripe.checkout.sessions.retrieve(
                 order.checkout_ref, {"expand": ["payment_intent.latest_charge"]}
             )
-            if session.client_reference_id != order.id:
+            if session.client_reference_id not in {None, order.id}:
                 raise PaymentRefused("This checkout is another purchase's.")
             intent = _expanded(session.payment_intent, stripe.PaymentIntent)
             charge = _expanded(intent and intent.latest_charge, stripe.Charge)

@@ -80,7 +80,7 @@ def test_stripe_takes_our_questions(mocked: Stripe) -> None:
     assert mocked.order_of(call) == ""
     intent, charge = sdk.PaymentIntent(id="pi_123"), sdk.Charge(id="ch_123")
     charge.disputed = True
-    assert mocked._is_disputed(intent, charge)  # as the fixture of a dispute is open
+    assert mocked._disputes(intent, charge)  # as the fixture of a dispute is open
 
 
 def test_stripe_takes_our_refund(mocked: Stripe) -> None:
