@@ -143,7 +143,7 @@ def _take(seen: Purchase, payment: Payment) -> bool:
         if step.trouble or purchase.state not in {State.PAID}:
             purchase.trouble = step.trouble
         _dispute(purchase, now, is_disputed=payment.is_disputed)
-        if version is not None:
+        if version is not None and _is_news(purchase, seen):
             _hold(purchase, version)
         purchase.save()
     return True
@@ -167,7 +167,8 @@ def _keep(purchase: Purchase, payment: Payment, now: datetime) -> None:
     purchase.looked_at = now
     purchase.refunded = payment.refunded
     purchase.payment_ref = payment.payment_ref or purchase.payment_ref
-    purchase.receipt_url = payment.receipt_url or purchase.receipt_url
+    if payment.receipt_url.startswith(("https://", "http://")):  # pages link to it
+        purchase.receipt_url = payment.receipt_url
 
 
 def _enter(purchase: Purchase, state: "Purchase.State", now: datetime) -> None:
@@ -191,6 +192,18 @@ def _dispute(purchase: Purchase, now: datetime, *, is_disputed: bool) -> None:
             jobs.defer(
                 "namespaces.provision", once=purchase.id, purchase_id=purchase.id
             )
+
+
+def _is_news(purchase: Purchase, seen: Purchase) -> bool:
+    """Whether a refund or a dispute came, or a dispute ended. What was so before is not
+    enforced again: an operator may have decided otherwise."""
+    was_refunded, is_refunded = (
+        one.state == State.REFUNDED for one in (seen, purchase)
+    )
+    was_disputed, is_disputed = (
+        one.disputed_at is not None for one in (seen, purchase)
+    )
+    return (was_refunded, was_disputed) != (is_refunded, is_disputed)
 
 
 def _hold(purchase: Purchase, version: int) -> None:

@@ -194,6 +194,24 @@ def test_a_dispute_that_is_won_leaves_an_operators_suspension(till: Till) -> Non
     assert found.suspended_because == "abuse"
 
 
+@pytest.mark.parametrize("how", ["refund", "dispute"])
+def test_an_operator_who_lifts_a_suspension_is_not_overruled(
+    till: Till, how: str
+) -> None:
+    purchase = provisioned(till)
+    assert purchase.namespace is not None
+    if how == "refund":
+        till.says[purchase.id] = Payment("refunded", 900, "usd", refunded=900)
+    else:
+        till.take(purchase.id, is_disputed=True)
+    settling.settle(purchase.id)
+    tenancy.resume(purchase.namespace.name, NOBODY)
+    settling.settle(purchase.id)
+    found = now(purchase).namespace
+    assert found is not None
+    assert found.suspended_at is None
+
+
 def test_what_is_disputed_is_given_when_the_dispute_is_won(till: Till) -> None:
     purchase = begun()
     till.take(purchase.id, is_disputed=True)
