@@ -107,6 +107,42 @@ def _selling_without_address() -> Iterator[CheckMessage]:
         )
 
 
+def _play_money() -> Iterator[CheckMessage]:
+    """Payments that are none, where strangers can make them."""
+    kind, key = settings.FLUX_BILLING, settings.FLUX_STRIPE_SECRET_KEY
+    is_test = kind == selling.STRIPE and "_test_" in key[:8]
+    if _is_https() and (is_test or kind == selling.DEMO):
+        what = "a test key of Stripe's" if is_test else "FLUX_BILLING=demo"
+        yield Warning(
+            f"{settings.FLUX_PUBLIC_URL} sells with {what}: whoever comes gets"
+            " namespaces, and nobody pays.",
+            hint="Sell with a live key (sk_live_…, rk_live_…), or by another address.",
+            id="flux.W008",
+        )
+
+
+def _money_and_debug() -> Iterator[CheckMessage]:
+    if settings.FLUX_BILLING == selling.STRIPE and settings.DEBUG:
+        yield Warning(
+            "FLUX_BILLING=stripe with DEBUG=true: a fault shows settings and what"
+            " buyers sent to whoever caused it.",
+            hint="Set DEBUG=false.",
+            id="flux.W009",
+        )
+
+
+def _another_stripe() -> Iterator[CheckMessage]:
+    host = origins.host_name(str(settings.FLUX_STRIPE_API).partition("://")[2])
+    is_ours = not host or origins.is_loopback(host)
+    if settings.FLUX_BILLING == selling.STRIPE and not is_ours:
+        yield Warning(
+            f"FLUX_STRIPE_API={settings.FLUX_STRIPE_API}: whoever is there gets the"
+            " key, and says what is paid.",
+            hint="Leave it empty: that is Stripe's own address.",
+            id="flux.W010",
+        )
+
+
 def _sells() -> bool:
     """Not the demo's checkout, which is for trying out on one machine."""
     return settings.FLUX_BILLING in {selling.FREE, selling.STRIPE}
@@ -123,4 +159,7 @@ _CHECKS: tuple[Callable[[], Iterator[CheckMessage]], ...] = (
     _everybody_trusted,
     _mails_unsent,
     _selling_without_address,
+    _play_money,
+    _money_and_debug,
+    _another_stripe,
 )

@@ -91,6 +91,7 @@ def _purchases(kinds: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
         "stuck_since": datetime.fromtimestamp(since, tz=UTC),
         "stuck_because": reason,
         "troubled": kinds["troubled"][0][1],
+        "unhandled": kinds["unhandled"][0][1],
     }
 
 

@@ -7,6 +7,7 @@ more than once, so what it calls is true however often it was called.
 from django.db import transaction
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import JobDeferrer
 from procrastinate.types import JSONValue
 
 from flux_project.database import DatabaseUnavailable
@@ -14,8 +15,17 @@ from flux_project.database import DatabaseUnavailable
 Given = dict[str, JSONValue]
 
 
+# What somebody waits for goes before what is looked at now and then.
+LOOK, SWEEP = -1, -2
+
+
 def defer(
-    task: str, *, once: str = "", in_seconds: int = 0, **given: JSONValue
+    task: str,
+    *,
+    once: str = "",
+    in_seconds: int = 0,
+    priority: int = 0,
+    **given: JSONValue,
 ) -> None:
     """Asks for a task, by its name, in the caller's transaction on Django's connection.
 
@@ -23,19 +33,20 @@ def defer(
     called with; it is stored in plain, so nothing secret. Raises DatabaseUnavailable.
     """
     try:
-        _defer(task, once, in_seconds, given)
+        configured = app.configure_task(
+            task,
+            queueing_lock=f"{task} {once}" if once else None,
+            schedule_in={"seconds": in_seconds} if in_seconds else None,
+            priority=priority,
+            allow_unknown=True,  # who only asks need not have the task's module
+        )
+        _defer(configured, given, is_once=bool(once))
     except ConnectorException as error:
         raise DatabaseUnavailable from error
 
 
-def _defer(task: str, once: str, in_seconds: int, given: Given) -> None:
-    configured = app.configure_task(
-        task,
-        queueing_lock=f"{task} {once}" if once else None,
-        schedule_in={"seconds": in_seconds} if in_seconds else None,
-        allow_unknown=True,  # who only asks need not have the task's module
-    )
-    if not once:
+def _defer(configured: JobDeferrer, given: Given, *, is_once: bool) -> None:
+    if not is_once:
         configured.defer(**given)
         return
     try:

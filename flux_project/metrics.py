@@ -89,7 +89,7 @@ FAILED_TOKENS = _counter(
 
 PURCHASES_STUCK = Gauge(
     "flux_purchases_stuck",
-    "Purchases paid for more than a minute that have no namespace yet.",
+    "Purchases paid for a minute without a namespace, and calls not handled in five.",
     registry=REGISTRY,
     multiprocess_mode="livemin",
 )

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from flux_project import charts
 from flux_project.charts import Chart
-from namespaces import aftercare, money, takings
+from namespaces import aftercare, money, refunding, takings
 from namespaces.models import Purchase
 from namespaces.takings import Month
 
@@ -69,7 +69,7 @@ def line(purchase: Purchase) -> Line:
         receipt=url if url.startswith("https://") else "",
         no_money=_NO_MONEY.get(purchase.provider, ""),
         may_resend=aftercare.may_resend(purchase),
-        may_refund=aftercare.may_refund(purchase),
+        may_refund=refunding.may_refund(purchase),
         may_ask=aftercare.may_ask(purchase),
     )
 

@@ -20,6 +20,7 @@ PRINTING = "django.core.mail.backends.console.EmailBackend"
 _KINDS = (OFF, FREE, DEMO, STRIPE)
 _DEMO_PRICE = "9.00 USD"
 _NOTHING = Price(0, "usd")
+SHORTEST_KEY = 16  # characters; Stripe's own are far longer
 _SMTP_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 _SMTP_EXAMPLE = (
     "EMAIL_URL must look like smtp+tls://user:password@host:587"
@@ -77,10 +78,10 @@ def _price(kind: str) -> Price:
 
 def _check_stripe(found: Selling) -> None:
     key, secret, api = found.stripe_key, found.stripe_webhook_secret, found.stripe_api
-    if not key.startswith(("sk_", "rk_")):
+    if not key.startswith(("sk_", "rk_")) or len(key) < SHORTEST_KEY:
         _refuse("FLUX_BILLING=stripe needs FLUX_STRIPE_SECRET_KEY: the secret key of"
                 " the account (sk_…), or a restricted one (rk_…).")  # fmt: skip
-    if not secret.startswith("whsec_"):
+    if not secret.startswith("whsec_") or len(secret) < SHORTEST_KEY:
         _refuse("FLUX_BILLING=stripe needs FLUX_STRIPE_WEBHOOK_SECRET: the signing"
                 " secret of the webhook's endpoint (whsec_…).")  # fmt: skip
     host = origins.host_name(api.partition("://")[2])

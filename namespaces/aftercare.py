@@ -12,7 +12,6 @@ from namespaces.models import Purchase
 
 State = Purchase.State
 _WITH_NAMESPACE = frozenset({State.PROVISIONED, State.CLAIMED})
-_PAID = _WITH_NAMESPACE | {State.PAID}
 
 
 class NothingToSend(Conflict):
@@ -23,10 +22,6 @@ class NothingToSend(Conflict):
 
 def may_resend(purchase: Purchase) -> bool:
     return State(purchase.state) in _WITH_NAMESPACE
-
-
-def may_refund(purchase: Purchase) -> bool:
-    return State(purchase.state) in _PAID and purchase.amount > purchase.refunded
 
 
 def may_ask(purchase: Purchase) -> bool:

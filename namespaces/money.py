@@ -42,6 +42,9 @@ def parse(text: str) -> Price:
         raise ValueError(message)
     places = _decimals(currency)
     amount = Decimal(match[1]).scaleb(places)
+    if places == 3 and amount % 10:
+        message = f"must end with 0 in {match[2].upper()}, as it is charged: {text!r}."
+        raise ValueError(message)
     if amount != int(amount):
         message = f"has more decimals than {match[2].upper()} ({places}): {text!r}."
         raise ValueError(message)

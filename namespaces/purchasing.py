@@ -19,14 +19,17 @@ from namespaces import attempts, audit, change, config, issuing, mailbox, tokens
 from namespaces.access import bearer
 from namespaces.audit import Actor
 from namespaces.billing import Checkout, Order, Provider, chosen
-from namespaces.models import Bucket, Namespace, Purchase
+from namespaces.models import Bucket, Namespace, Purchase, Secret
 from namespaces.throttle import bucket_of, failures
 
 SECRET_MARK = "claim_"  # noqa: S105  what a claim secret begins with
 SECRET_BYTES = 32
 ID_CHARACTERS = 16
 HOUR_SECONDS = 3_600
+MOST_FREE_PER_MAILBOX = 5
 CLAIM_AGAIN = timedelta(hours=24)
+# Within this time of a token its first secret was made, and by no hand another.
+AT_ONCE = timedelta(seconds=1)
 # A purchase that somebody waits for is asked about so often at most, and less and less
 # as it grows old: at an hour, once a minute.
 LOOK_EVERY = timedelta(seconds=5)
@@ -35,7 +38,7 @@ State = Purchase.State
 
 
 class TooManyPurchases(RateLimited):
-    """Too many purchases were begun from this address; try again later."""
+    """Too many purchases were begun from this address, or for it; try again later."""
 
     code = "too_many_purchases"
 
@@ -119,6 +122,15 @@ def begin(email: object, *, base_url: str, address: str) -> Begun:
             seconds=HOUR_SECONDS,
             error=TooManyPurchases,
         )
+        if price.amount == 0:
+            # Nobody pays for these, so nobody else's mailbox is to be filled with them.
+            attempts.take(
+                "purchase for",
+                purchase.email,
+                most=MOST_FREE_PER_MAILBOX,
+                seconds=HOUR_SECONDS,
+                error=TooManyPurchases,
+            )
         purchase.save(force_insert=True)
     change.release()  # others may have it while the provider takes its time
     checkout = _open(provider, purchase, base_url)
@@ -138,11 +150,14 @@ def _open(provider: Provider, purchase: Purchase, base_url: str) -> Checkout:
 
 
 def _keep(purchase: Purchase, checkout: Checkout) -> None:
-    purchase.checkout_ref = checkout.ref
-    purchase.checkout_url = checkout.url
-    purchase.expires_at = datetime.fromtimestamp(checkout.expires_at, tz=UTC)
-    # These alone: the buyer, or a webhook, may have been quicker.
-    purchase.save(update_fields=["checkout_ref", "checkout_url", "expires_at"])
+    row = Purchase.objects.select_for_update().get(id=purchase.id)
+    row.checkout_ref = checkout.ref
+    row.checkout_url = checkout.url
+    row.expires_at = datetime.fromtimestamp(checkout.expires_at, tz=UTC)
+    if row.state == State.EXPIRED:
+        row.state = State.PENDING  # it was given up before the provider had answered
+    row.revision += 1
+    row.save()
     purchase.refresh_from_db()
 
 
@@ -167,10 +182,10 @@ def found(purchase_id: str, authorization: str | None, *, address: str) -> Purch
     text = bearer(authorization)
     if text is None:
         raise ClaimSecretNeeded
-    failures.check(address)
     with change.available():
         purchase = _with_secret(purchase_id, text)
     if purchase is None:
+        failures.check(address)
         failures.count(address)
         raise ClaimSecretNeeded
     return purchase
@@ -196,7 +211,12 @@ def nudge(purchase: Purchase) -> None:
         rows = Purchase.objects.filter(id=purchase.id, state=State.PENDING)
         quiet = rows.exclude(looked_at__gt=now - pause)
         if quiet.update(looked_at=now):
-            jobs.defer("namespaces.settle", once=purchase.id, purchase_id=purchase.id)
+            jobs.defer(
+                "namespaces.settle",
+                once=purchase.id,
+                priority=jobs.LOOK,
+                purchase_id=purchase.id,
+            )
 
 
 def claim(purchase: Purchase, *, address: str) -> Claimed:
@@ -256,7 +276,7 @@ def _claimable(bought: Purchase) -> Namespace:
         raise refusal(retry_after=1 if refusal is NotReady else None)
     namespace = bought.namespace
     if namespace is None or namespace.deleted_at is not None:
-        message = "The namespace of this purchase was deleted by its owner."
+        message = "The namespace of this purchase was deleted; /account has the rest."
         raise AlreadyClaimed(message)
     if bought.claim_token is not None and not _may_repeat(bought, namespace):
         raise AlreadyClaimed
@@ -271,4 +291,9 @@ def _may_repeat(bought: Purchase, namespace: Namespace) -> bool:
     # seen at once: the one was taken from the namespace's bucket in its transaction,
     # the other is noted by `namespaces.issuing` in its own.
     is_used = token.last_used_at is not None or token.revoked_at is not None
-    return not is_used and not Bucket.objects.filter(namespace=namespace.name).exists()
+    # Its owner gave it another secret, perhaps because this purchase's was seen.
+    since = token.created_at + AT_ONCE
+    is_rotated = Secret.objects.filter(token=token, made_at__gt=since)
+    if is_used or is_rotated.exists():
+        return False
+    return not Bucket.objects.filter(namespace=namespace.name).exists()

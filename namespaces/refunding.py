@@ -4,6 +4,7 @@ Invariant: who wanted it is in the audit log before the provider is told; that i
 given back is what the provider says afterwards.
 """
 
+from flux_project import jobs
 from flux_project.errors import Conflict, NotFound
 from namespaces import audit, change, money, settling
 from namespaces.audit import Actor
@@ -31,7 +32,7 @@ def refund(purchase_id: str, actor: Actor, *, because: str) -> None:
     """All of it goes back; its namespace is suspended. Raises PurchaseNotFound,
     NothingToRefund, PaymentRefused, ProviderUnavailable."""
     purchase = find(purchase_id)
-    if State(purchase.state) not in _PAID or purchase.amount == 0:
+    if not may_refund(purchase):
         raise NothingToRefund
     with change.transaction():
         audit.record(
@@ -43,9 +44,20 @@ def refund(purchase_id: str, actor: Actor, *, because: str) -> None:
                 "because": because,
             },
         )
+        # Should this process end before it has heard what came of it.
+        jobs.defer("namespaces.settle", in_seconds=60, purchase_id=purchase.id)
     change.release()
     chosen.named(purchase.provider).refund(order_of(purchase))
     settling.settle(purchase.id)
+
+
+def may_refund(purchase: Purchase) -> bool:
+    """Whether there is money to give back: also of what was paid, and not as ordered,
+    and where giving it back has failed."""
+    is_paid = State(purchase.state) in _PAID
+    is_odd = bool(purchase.trouble and purchase.payment_ref)
+    is_left = purchase.amount > purchase.refunded
+    return (is_paid or is_odd) and is_left
 
 
 def find(purchase_id: str) -> Purchase:

@@ -36,13 +36,18 @@ class ChangedMeanwhile(Unavailable):
     """This purchase changes all the time; it is looked at again soon."""
 
 
-def heard(body: bytes, signature: str, *, address: str) -> None:
-    """Takes a webhook's call. Raises InvalidSignature, TooManyFailures."""
-    provider = chosen.provider()
-    failures.check(address)
+def heard(name: str, body: bytes, signature: str, *, address: str) -> None:
+    """Takes a call of this provider's webhook, also when others sell by now.
+
+    Raises InvalidSignature, TooManyFailures.
+    """
+    provider = chosen.named(name)
     try:
         call = provider.heard(body, signature)
     except InvalidSignature:
+        # Behind a proxy that is not known as one, all calls come from one address: who
+        # fails there must not keep a good one out.
+        failures.check(address)
         failures.count(address)
         raise
     if call is not None:
@@ -179,8 +184,9 @@ def _enter(purchase: Purchase, state: "Purchase.State", now: datetime) -> None:
         jobs.defer("namespaces.provision", once=purchase.id, purchase_id=purchase.id)
     elif state == State.REFUNDED:
         purchase.refunded_at = now
-        if purchase.paid_at is not None:
-            jobs.defer("namespaces.send_refund", purchase_id=purchase.id)
+        # It may have been paid and given back before anybody asked.
+        purchase.paid_at = purchase.paid_at or now
+        jobs.defer("namespaces.send_refund", purchase_id=purchase.id)
 
 
 def _dispute(purchase: Purchase, now: datetime, *, is_disputed: bool) -> None:
@@ -213,7 +219,10 @@ def _hold(purchase: Purchase, version: int) -> None:
     if namespace.deleted_at is not None:
         return
     if purchase.state == State.REFUNDED:
-        tenancy.end_writing(namespace, version, actor, because=REFUNDED)
+        # Whatever it was suspended for before: that may end, this does not.
+        tenancy.end_writing(
+            namespace, version, actor, because=REFUNDED, is_above_others=True
+        )
     elif purchase.disputed_at is not None:
         tenancy.end_writing(namespace, version, actor, because=DISPUTED)
     elif namespace.suspended_because == DISPUTED:
@@ -258,4 +267,12 @@ def note_trouble(purchase_id: str, message: str) -> None:
     """Says in the admin why a paid purchase has no namespace yet."""
     with change.transaction():
         waiting = Purchase.objects.filter(id=purchase_id, state=State.PAID)
+        waiting.update(trouble=message[:MAX_TROUBLE_CHARACTERS])
+
+
+def note_silence(purchase_id: str, message: str) -> None:
+    """Says in the admin that its provider cannot be asked about a purchase: it may be
+    paid. The next answer takes that away."""
+    with change.transaction():
+        waiting = Purchase.objects.filter(id=purchase_id).exclude(state=State.PAID)
         waiting.update(trouble=message[:MAX_TROUBLE_CHARACTERS])

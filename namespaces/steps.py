@@ -25,7 +25,7 @@ class Step(Struct, frozen=True):
 def after(state: State, status: str, *, paid: Price, ordered: Price) -> Step:
     """The step from `state`, now that the provider says `status` of a payment of `paid`
     (`namespaces.billing.Payment`)."""
-    if status in {"paid", "refunded"} and paid != ordered:
+    if status == "paid" and paid != ordered:
         message = f"The provider's payment is of {paid}, not of {ordered}, as ordered."
         return Step(state, message)
     if status == "refunded":

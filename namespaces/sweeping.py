@@ -6,7 +6,7 @@ the tables is found by what it says itself: no job is the only one to know of it
 
 from datetime import timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from flux_project import jobs
@@ -17,9 +17,12 @@ from namespaces.models import ProviderEvent, Purchase
 LATE = timedelta(seconds=60)
 # Who may have paid is asked about so often, until some time after the checkout's end.
 ASK_EVERY = timedelta(minutes=10)
-# A provider that knows nothing of a purchase, as after a change of its keys, is not
-# asked about it for ever.
-ASK_FOR = timedelta(days=8)
+# Later, money may still be on its way, or a provider know nothing of it, as after
+# a change of its keys.
+OLD = timedelta(days=2)
+ASK_OLD_EVERY = timedelta(days=1)
+# A checkout that is being opened is not known here yet.
+OPENING = timedelta(minutes=10)
 # What was never paid is forgotten, with its e-mail address.
 UNPAID_KEPT = timedelta(days=30)
 AT_ONCE = 200
@@ -30,24 +33,33 @@ def sweep(*, late: timedelta = LATE) -> None:
     """Has done what should have been; removes what nobody needs."""
     now = timezone.now()
     with change.transaction():
-        attempts.forget()
-        for purchase in _of(State.PAID).filter(paid_at__lt=now - late)[:AT_ONCE]:
+        waiting = _of(State.PAID).filter(paid_at__lt=now - late, disputed_at=None)
+        for purchase in waiting[:AT_ONCE]:
             _ask("namespaces.provision", purchase.id)
         for event in _unhandled().filter(received_at__lt=now - late)[:AT_ONCE]:
             jobs.defer("namespaces.handle_event", once=event.id, event_id=event.id)
-        for purchase in _unasked()[:AT_ONCE]:
+    with change.transaction():
+        unasked = list(_unasked()[:AT_ONCE])
+        for purchase in unasked:
             _ask("namespaces.settle", purchase.id)
+        # So that those of which the answer never comes do not stand before the others.
+        asked = Purchase.objects.filter(id__in=[one.id for one in unasked])
+        asked.update(looked_at=now)
     forget_unpaid()
+    with change.transaction():
+        attempts.forget()
 
 
 def forget_unpaid() -> None:
     """What was never paid, and is long over; with its events, if it has any."""
     old = timezone.now() - UNPAID_KEPT
     with change.transaction():
-        gone = _of(State.EXPIRED).filter(created_at__lt=old)[:AT_ONCE]
-        ids = list(gone.values_list("id", flat=True))
+        # Locked, as one that is paid at this moment is not to be forgotten.
+        rows = _of(State.EXPIRED).select_for_update(skip_locked=True)
+        gone = rows.filter(created_at__lt=old, trouble="")[:AT_ONCE]
+        ids = [one.id for one in gone]
         ProviderEvent.objects.filter(purchase_id__in=ids).delete()
-        Purchase.objects.filter(id__in=ids, state=State.EXPIRED).delete()
+        Purchase.objects.filter(id__in=ids).delete()
 
 
 def _of(state: "Purchase.State") -> QuerySet[Purchase]:
@@ -62,11 +74,13 @@ def _unasked() -> QuerySet[Purchase]:
     """Those that may be paid or over, and of which nobody has asked for a while. (The
     provider closes a checkout at its end; until it says so, it may still be paid.)"""
     now = timezone.now()
-    quiet = Q(looked_at=None) | Q(looked_at__lt=now - ASK_EVERY)
-    return _of(State.PENDING).filter(
-        quiet, created_at__lt=now - LATE, created_at__gt=now - ASK_FOR
-    )
+    since = Q(created_at__gt=now - OLD, looked_at__lt=now - ASK_EVERY)
+    since |= Q(looked_at__lt=now - ASK_OLD_EVERY) | Q(looked_at=None)
+    is_known = ~Q(checkout_ref="") | Q(created_at__lt=now - OPENING)
+    rows = Purchase.objects.filter(since, is_known, state=State.PENDING)
+    late = rows.filter(created_at__lt=now - LATE)
+    return late.order_by(F("looked_at").asc(nulls_first=True))
 
 
 def _ask(task: str, purchase_id: str) -> None:
-    jobs.defer(task, once=purchase_id, purchase_id=purchase_id)
+    jobs.defer(task, once=purchase_id, priority=jobs.SWEEP, purchase_id=purchase_id)

@@ -4,11 +4,12 @@ Each calls one function of the flow and decides nothing. Invariant: what a job i
 is an id or an e-mail address, never a secret.
 """
 
+from procrastinate import JobContext
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
-from namespaces import letters, settling, sweeping
+from namespaces import aftercare, letters, settling, sweeping
 from namespaces.models import Owner, Purchase
 
 
@@ -28,6 +29,9 @@ class Patient(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": seconds})
 
 
+# A provider that is away for some seconds is nobody's trouble.
+SILENT_ATTEMPTS = 4
+
 _UNTIL_DONE = Patient(longest_seconds=300)
 # Then the sweep asks for it again, as long as there is something to be asked.
 _FOR_AN_HOUR = Patient(longest_seconds=300, most=20)
@@ -38,12 +42,19 @@ _FOR_SOME_MINUTES = Patient(longest_seconds=120, most=8)
 
 @app.task(name="namespaces.handle_event", retry=_FOR_AN_HOUR)
 def handle_event(event_id: str) -> None:
+    """What stays unhandled is counted among what is stuck."""
     settling.handle(event_id)
 
 
-@app.task(name="namespaces.settle", retry=_FOR_AN_HOUR)
-def settle(purchase_id: str) -> None:
-    settling.settle(purchase_id)
+@app.task(name="namespaces.settle", retry=_FOR_AN_HOUR, pass_context=True)
+def settle(context: JobContext, purchase_id: str) -> None:
+    """What it fails of, again and again, is shown in the admin."""
+    try:
+        settling.settle(purchase_id)
+    except Exception as error:
+        if context.job.attempts >= SILENT_ATTEMPTS:
+            settling.note_silence(purchase_id, _told(error))
+        raise
 
 
 @app.task(name="namespaces.provision", retry=_UNTIL_DONE)
@@ -52,14 +63,20 @@ def provision(purchase_id: str) -> None:
     try:
         settling.provision(purchase_id)
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        settling.note_trouble(purchase_id, message)
+        settling.note_trouble(purchase_id, _told(error))
         raise
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 @app.task(name="namespaces.send_receipt", retry=_FOR_TWO_DAYS)
 def send_receipt(purchase_id: str) -> None:
-    letters.receipt(_purchase(purchase_id))
+    """Not of what was refunded meanwhile."""
+    purchase = _purchase(purchase_id)
+    if aftercare.may_resend(purchase):
+        letters.receipt(purchase)
 
 
 @app.task(name="namespaces.send_refund", retry=_FOR_TWO_DAYS)

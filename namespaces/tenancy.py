@@ -111,12 +111,24 @@ def suspend(name: str, actor: Actor, *, because: str = "") -> Namespace:
 
 
 def end_writing(
-    namespace: Namespace, version: int, actor: Actor, *, because: str
+    namespace: Namespace,
+    version: int,
+    actor: Actor,
+    *,
+    because: str,
+    is_above_others: bool = False,
 ) -> None:
-    """The same for a locked row, in the caller's transaction."""
-    if namespace.suspended_at is not None:
+    """The same for a locked row, in the caller's transaction.
+
+    is_above_others: this reason takes the place of one that it has already.
+    """
+    was = namespace.suspended_at
+    if was is not None and (
+        not is_above_others or namespace.suspended_because == because
+    ):
         return
-    namespace.suspended_at = timezone.now()
+    before = namespace.suspended_because
+    namespace.suspended_at = was or timezone.now()
     namespace.suspended_because = because
     namespace.version = version
     namespace.save()
@@ -124,7 +136,7 @@ def end_writing(
         actor,
         "namespace.suspend",
         namespace.name,
-        before={"suspended": False},
+        before={"suspended": was is not None, **({"because": before} if was else {})},
         after={"suspended": True, "because": because},
     )
 

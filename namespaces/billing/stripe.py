@@ -39,8 +39,10 @@ RETRIES: Final = 2
 _DEAD: Final = {"canceled", "requires_payment_method"}
 # Disputes that ended, and a question of the bank's that was answered.
 # The buyer's bank has the money then, as after a refund.
-DISPUTE_LOST: Final = "lost"
-_OVER: Final = {"won", "warning_closed", DISPUTE_LOST}
+_LOST: Final = "lost"
+_OVER: Final = {"won", "warning_closed", "prevented", _LOST}
+# The job that looks is done again by itself, and others wait for its place.
+_ONCE: Final[stripe.RequestOptions] = {"max_network_retries": 0}
 
 # Else it would tell Stripe of this host and how long calls take. The SDK has no such
 # option for one client alone.
@@ -89,7 +91,9 @@ class Stripe:
             return Payment("closed", order.amount, order.currency)
         with _translated():
             session = self._stripe.checkout.sessions.retrieve(
-                order.checkout_ref, {"expand": ["payment_intent.latest_charge"]}
+                order.checkout_ref,
+                {"expand": ["payment_intent.latest_charge"]},
+                _ONCE,
             )
             if session.client_reference_id not in {None, order.id}:
                 raise PaymentRefused("This checkout is another purchase's.")
@@ -97,25 +101,30 @@ class Stripe:
             charge = _expanded(intent and intent.latest_charge, stripe.Charge)
             disputes = self._disputes(intent, charge)
             paid = _status(session, intent, charge)
+            lost = sum(one.amount for one in disputes if one.status == _LOST)
+            if lost and lost >= (session.amount_total or 0):
+                paid = "refunded"
             return Payment(
-                "refunded" if DISPUTE_LOST in disputes else paid,
+                paid,
                 amount=session.amount_total or 0,
                 currency=session.currency or "",
                 checkout_ref=session.id,
                 payment_ref=intent.id if intent else "",
                 receipt_url=(charge.receipt_url or "") if charge else "",
-                refunded=_given_back(session, charge, disputes),
-                is_disputed=bool(disputes - _OVER),
+                refunded=lost + (charge.amount_refunded if charge else 0),
+                is_disputed=any(one.status not in _OVER for one in disputes),
             )
 
     def _disputes(
         self, intent: stripe.PaymentIntent | None, charge: stripe.Charge | None
-    ) -> set[str]:
+    ) -> list[stripe.Dispute]:
         """How its disputes stand. A charge stays `disputed` for good: they know."""
         if intent is None or charge is None or not charge.disputed:
-            return set()
-        found = self._stripe.disputes.list({"payment_intent": intent.id, "limit": 100})
-        return {one.status for one in found.data}
+            return []
+        found = self._stripe.disputes.list(
+            {"payment_intent": intent.id, "limit": 100}, _ONCE
+        )
+        return found.data
 
     def refund(self, order: Order) -> None:
         payment_ref = order.payment_ref or self.look(order).payment_ref
@@ -214,14 +223,6 @@ def _status(
     if session.status == "complete" and (intent is None or intent.status in _DEAD):
         return "closed"
     return "open"
-
-
-def _given_back(
-    session: Session, charge: stripe.Charge | None, disputes: set[str]
-) -> int:
-    if DISPUTE_LOST in disputes:
-        return session.amount_total or 0
-    return charge.amount_refunded if charge else 0
 
 
 def _expanded(field: object, kind: type[_Object]) -> _Object | None:

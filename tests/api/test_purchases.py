@@ -1,5 +1,6 @@
 """`/api/purchases`: a namespace is bought by a program (contract §6 *Purchase*)."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from tests.support.client import ADMIN_HEADER, Api, event
 from tests.support.post import Post, office, text_of
 from tests.support.servers import Server, make_database
 from tests.support.shop import PURCHASES, Shop, open_shop
+from tests.support.stripe_objects import sign
 from tests.support.tenants import registry_of
 
 DATABASE = "flux_free_shop"
@@ -186,6 +188,55 @@ def test_a_wrong_method_goes_before_a_secret(
 def test_a_provider_that_is_not_used_is_not_heard(shop: Shop) -> None:
     answer = shop.api.post(WEBHOOK, {"id": "evt_1"})
     assert (answer.status, answer.code) == (404, "unknown_route")
+
+
+def test_a_provider_of_before_is_heard_while_its_secret_is_kept(
+    auth_database: str, start_auth: Callable[..., Server]
+) -> None:
+    """What was bought through it may still be given back."""
+    secret = "whsec_of_a_provider_of_before"
+    server = start_auth(FLUX_BILLING="off", FLUX_STRIPE_WEBHOOK_SECRET=secret)
+    api = Api(server.port)
+    answer = api.post(WEBHOOK, {"id": "evt_1"})
+    assert (answer.status, answer.code) == (400, "invalid_signature")
+    refund = {"id": "re_1", "object": "refund", "payment_intent": "pi_of_before"}
+    told = {
+        "id": "evt_of_before",
+        "object": "event",
+        "type": "refund.created",
+        "created": 1_700_000_000,
+        "data": {"object": refund},
+    }
+    body = json.dumps(told).encode()
+    answer = api.post(WEBHOOK, body, **{"stripe-signature": sign(body, secret)})
+    assert answer.status == 200
+    with registry_of(auth_database) as opened:
+        assert opened.rows(
+            "SELECT payment_ref FROM namespaces_providerevent"
+            " WHERE id = 'evt_of_before'"
+        ) == [("pi_of_before",)]
+    api.close()
+
+
+def test_who_fails_keeps_no_good_secret_out(
+    postgres: EmbeddedPostgres, start_auth: Callable[..., Server]
+) -> None:
+    """Behind a proxy that is not known as one, all have one address."""
+    name = make_database(postgres, "flux_few_failures")
+    with registry_of(name) as opened:
+        opened.do(
+            "UPDATE namespaces_runtimeconfig"
+            " SET failed_tokens_per_address_per_minute = 2"
+        )
+    server = start_auth(database=name, FLUX_BILLING="free")
+    api = Api(server.port)
+    begun = api.post(PURCHASES, {"email": "ada@example.org"}).json
+    path = f"{PURCHASES}/{begun['purchase_id']}"
+    found = [api.ask("GET", path, authorization="Bearer x").status for _ in range(3)]
+    assert found == [401, 401, 429]
+    good = f"Bearer {begun['claim_secret']}"
+    assert api.ask("GET", path, authorization=good).status == 200
+    api.close()
 
 
 def test_fifty_at_once_get_a_namespace_each(shop: Shop) -> None:

@@ -90,6 +90,9 @@ GOOD: dict[str, object] = {
     "FLUX_PUBLIC_URL": SITE,
     "FLUX_TRUSTED_PROXIES": ["10.0.0.7", "fd00::/8"],
     "FLUX_BILLING": "stripe",
+    "FLUX_STRIPE_SECRET_KEY": "sk_live_1",
+    "FLUX_STRIPE_API": "",
+    "DEBUG": False,
     "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
 }
 HERE_ALONE: dict[str, object] = {"FLUX_PUBLIC_URL": "", "FLUX_BILLING": "demo"}
@@ -112,9 +115,15 @@ UNSENT: dict[str, object] = {"EMAIL_BACKEND": selling.PRINTING}
         ({"FLUX_TRUSTED_PROXIES": ["::/0", "10.0.0.7"]}, ["flux.W005"]),
         (UNSENT, ["flux.W006"]),
         ({**UNSENT, "FLUX_BILLING": "free"}, ["flux.W006"]),
-        ({**UNSENT, "FLUX_BILLING": "demo"}, []),
+        ({**UNSENT, "FLUX_BILLING": "demo"}, ["flux.W008"]),
         ({**UNSENT, "FLUX_BILLING": "off"}, []),
         ({"FLUX_PUBLIC_URL": "", "FLUX_HOST": "::1"}, ["flux.W007"]),
+        ({"FLUX_STRIPE_SECRET_KEY": "sk_test_1"}, ["flux.W008"]),
+        ({"FLUX_STRIPE_SECRET_KEY": "rk_test_1"}, ["flux.W008"]),
+        ({"FLUX_BILLING": "demo"}, ["flux.W008"]),
+        ({"DEBUG": True}, ["flux.W009"]),
+        ({"FLUX_STRIPE_API": "https://stripe.example"}, ["flux.W010"]),
+        ({"FLUX_STRIPE_API": "http://127.0.0.1:1"}, []),
     ],
 )
 def test_each_risk_has_its_number(

@@ -77,7 +77,7 @@ def test_a_refund_that_failed_is_shown() -> None:
 
 @pytest.mark.parametrize(
     ("state", "status", "paid"),
-    list(product(STATES, ["paid", "refunded"], OTHER_PAYMENTS)),
+    list(product(STATES, ["paid"], OTHER_PAYMENTS)),
 )
 def test_another_payment_than_ordered_moves_nothing_and_is_told(
     state: State, status: str, paid: Price

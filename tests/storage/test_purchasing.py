@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -12,7 +13,8 @@ from django.utils import timezone
 from flux_project.errors import FluxError
 from namespaces import audit, config, issuing, owners, purchasing, settling, tenancy
 from namespaces.billing import Payment
-from namespaces.models import Attempt, Purchase, Token
+from namespaces.models import Attempt, Purchase, Secret, Token
+from namespaces.money import Price
 from namespaces.purchasing import Begun
 from namespaces.requests import Rotation
 from namespaces.throttle import failures
@@ -230,13 +232,29 @@ def test_what_its_owner_ended_is_not_claimed_again(till: Till, how: str) -> None
         claim(begun)
 
 
-def test_a_rotated_token_is_still_the_claims(till: Till) -> None:
+def test_whose_owner_rotated_the_token_has_ended_its_claim(till: Till) -> None:
+    """Perhaps because a stranger has seen the claim secret."""
     begun = given(till)
+    claim(begun)
     claimed = claim(begun)
     actor = audit.owner("ada@example.org", ADDRESS)
+    a_minute_ago = timezone.now() - timedelta(minutes=1)
+    Token.objects.update(created_at=a_minute_ago)
+    Secret.objects.update(made_at=a_minute_ago)
     issuing.rotate(claimed.namespace.name, usable()[0], Rotation(), actor)
-    claim(begun)
-    assert len(usable()) == 1
+    with pytest.raises(purchasing.AlreadyClaimed):
+        claim(begun)
+
+
+def test_a_mailbox_gets_five_free_namespaces_an_hour(till: Till, settings: Any) -> None:
+    settings.FLUX_PRICE = Price(0, "usd")
+    for number in range(5):
+        begin(address=f"192.0.2.{number}")
+    with pytest.raises(purchasing.TooManyPurchases):
+        begin(" ADA@example.org", address="192.0.2.99")
+    begin("grace@example.org", address="192.0.2.99")
+    settings.FLUX_PRICE = Price(900, "usd")
+    begin(address="192.0.2.99")
 
 
 def test_a_claim_and_a_refund_meet_to_a_suspended_namespace(till: Till) -> None:

@@ -11,6 +11,8 @@ from django.db import connections
 
 from namespaces import audit, settling, tenancy
 from namespaces.billing import (
+    Checkout,
+    Order,
     Payment,
     ProviderUnavailable,
 )
@@ -145,7 +147,50 @@ def test_a_refund_suspends_the_namespace(till: Till) -> None:
     assert (found.state, found.refunded) == (State.REFUNDED, 900)
     assert found.namespace is not None
     assert found.namespace.suspended_because == settling.REFUNDED
+    assert found.paid_at is not None
     assert jobs("send_refund") == [{"purchase_id": purchase.id}]
+
+
+def test_a_refund_goes_above_other_reasons(till: Till) -> None:
+    """Else who lifts the other one would let write what was paid back."""
+    purchase = provisioned(till)
+    assert purchase.namespace is not None
+    tenancy.suspend(purchase.namespace.name, NOBODY, because="abuse")
+    till.says[purchase.id] = Payment("refunded", 900, "usd", refunded=900)
+    settling.settle(purchase.id)
+    found = now(purchase).namespace
+    assert found is not None
+    assert found.suspended_because == settling.REFUNDED
+
+
+def test_another_sum_that_went_back_is_over(till: Till) -> None:
+    purchase = begun()
+    till.take(purchase.id, amount=100)
+    settling.settle(purchase.id)
+    till.says[purchase.id] = Payment("refunded", 100, "usd", refunded=100)
+    settling.settle(purchase.id)
+    found = now(purchase)
+    assert (found.state, found.trouble, found.namespace) == (State.REFUNDED, "", None)
+
+
+def test_what_was_given_up_too_early_is_not_lost(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep looked while the provider was still opening the checkout."""
+    opened = till.open
+
+    def slow(order: Order, *, done_url: str, back_url: str) -> Checkout:
+        till.says[order.id] = Payment("closed", 900, "usd")
+        settling.settle(order.id)
+        del till.says[order.id]
+        return opened(order, done_url=done_url, back_url=back_url)
+
+    monkeypatch.setattr(till, "open", slow)
+    purchase = begun()
+    assert now(purchase).state == State.PENDING
+    till.take(purchase.id)
+    settling.settle(purchase.id)
+    assert now(purchase).state == State.PAID
 
 
 def test_a_part_of_it_given_back_suspends_nobody(till: Till) -> None:
@@ -244,4 +289,12 @@ def test_a_failing_provision_says_why_until_it_is_done(till: Till) -> None:
     settling.provision(purchase.id)
     assert now(purchase).trouble == ""
     settling.note_trouble(purchase.id, "too late")
+    assert now(purchase).trouble == ""
+
+
+def test_a_provider_that_says_nothing_is_shown_until_it_does(till: Till) -> None:
+    purchase = begun()
+    settling.note_silence(purchase.id, "PaymentRefused: its key may not read this")
+    assert now(purchase).trouble
+    settling.settle(purchase.id)
     assert now(purchase).trouble == ""

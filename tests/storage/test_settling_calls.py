@@ -140,6 +140,56 @@ class TestSweep:
         sweeping.sweep()
         assert jobs("handle_event") == [{"event_id": "evt_9"}]
 
+    def test_those_that_fail_do_not_stand_before_the_others(
+        self, till: Till, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweeping, "AT_ONCE", 2)
+        made = [begun() for _ in range(5)]
+        for age, purchase in enumerate(reversed(made)):
+            self.past(purchase, created_at=timedelta(minutes=2 + age))
+        for _ in range(3):
+            sweeping.sweep()
+        asked = {job["purchase_id"] for job in jobs("settle")}
+        assert asked == {purchase.id for purchase in made}
+
+    def test_a_checkout_that_is_being_opened_is_left_alone(self, till: Till) -> None:
+        purchase = begun()
+        Purchase.objects.update(checkout_ref="")
+        self.past(purchase, created_at=timedelta(minutes=9))
+        sweeping.sweep()
+        assert jobs("settle") == []
+        self.past(purchase, created_at=timedelta(minutes=11))
+        sweeping.sweep()
+        assert len(jobs("settle")) == 1
+
+    def test_what_is_old_is_asked_about_once_a_day(self, till: Till) -> None:
+        """Some money takes two weeks."""
+        purchase = begun()
+        for asked, count in ((23, 0), (25, 1)):
+            ages = {
+                "created_at": timedelta(days=12),
+                "looked_at": timedelta(hours=asked),
+            }
+            self.past(purchase, **ages)
+            sweeping.sweep()
+            assert len(jobs("settle")) == count
+
+    def test_what_is_disputed_waits(self, till: Till) -> None:
+        purchase = begun()
+        till.take(purchase.id, is_disputed=True)
+        settling.settle(purchase.id)
+        self.empty_jobs()
+        self.past(purchase, paid_at=timedelta(minutes=2))
+        sweeping.sweep()
+        assert jobs("provision") == []
+
+    def test_what_somebody_must_look_at_is_not_forgotten(self, till: Till) -> None:
+        purchase = begun()
+        Purchase.objects.update(state=State.EXPIRED, trouble="of another sum")
+        self.past(purchase, created_at=timedelta(days=31))
+        sweeping.sweep()
+        assert Purchase.objects.count() == 1
+
     def test_what_was_never_paid_is_forgotten_after_a_month(self, till: Till) -> None:
         kept, gone = begun("kept@example.org"), begun("gone@example.org")
         for one in (kept, gone):
@@ -158,6 +208,18 @@ class TestRefunds:
     def test_it_goes_through_the_provider_and_suspends(self, till: Till) -> None:
         purchase = provisioned(till)
         refunding.refund(purchase.id, NOBODY, because="asked for")
+        assert till.refunds == [purchase.id]
+        assert now(purchase).state == State.REFUNDED
+        # Had this process ended in between, the job would have heard of it.
+        assert jobs("settle") == [{"purchase_id": purchase.id}]
+
+    def test_what_was_paid_otherwise_than_ordered_goes_back_too(
+        self, till: Till
+    ) -> None:
+        purchase = begun()
+        till.take(purchase.id, amount=100)
+        settling.settle(purchase.id)
+        refunding.refund(purchase.id, NOBODY, because="of another sum")
         assert till.refunds == [purchase.id]
         assert now(purchase).state == State.REFUNDED
 

@@ -15,6 +15,7 @@ from typing import Any
 from tests.support import servers
 from tests.support.client import Answer, Api
 from tests.support.servers import PROJECT, Server, wait_for
+from tests.support.tenants import fresh_name
 
 PURCHASES = "/api/purchases"
 DATABASE = "flux_shop"
@@ -115,11 +116,12 @@ class Shop:
     def base_url(self) -> str:
         return self.server.base_url
 
-    def begin(self, email: str = "ada@example.org") -> Answer:
+    def begin(self, email: str) -> Answer:
         return self.api.post(PURCHASES, {"email": email})
 
-    def buy(self, email: str = "ada@example.org") -> Bought:
-        """Begins a purchase; nobody has paid yet."""
+    def buy(self, email: str = "") -> Bought:
+        """Begins a purchase; nobody has paid yet. email: by default a new one's."""
+        email = email or f"{fresh_name('buyer')}@example.org"
         answer = self.begin(email)
         assert answer.status == 201, answer
         told = answer.json
