@@ -52,7 +52,7 @@ def sign_in(page: Page, shop: Shop, post: Post, owner: Owner) -> None:
 def copied(page: Page) -> str:
     """The token that the page shows, by its button."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    shown = page.locator("#token").inner_text()
+    shown = page.locator("pre.token code").inner_text()
     page.get_by_role("button", name="Copy the token").click()
     expect(page.get_by_text("Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == shown
@@ -122,14 +122,14 @@ def back_from_token(page: Page, token: str) -> None:
     assert token not in page.content()
 
 
-def rotate(page: Page) -> str:
+def rotate(page: Page, label: str = LABEL) -> str:
     """The new secret; the old one ends."""
-    page.get_by_role("link", name=f"Rotate {LABEL}").click()
+    page.get_by_role("link", name=f"Rotate {label}").click()
     is_fine(page)
     page.get_by_label("The secret it has now works for").select_option(
         "no longer: it ends now"
     )
-    page.get_by_role("button", name=f"Rotate {LABEL}").click()
+    page.get_by_role("button", name=f"Rotate {label}").click()
     return copied(page)
 
 
