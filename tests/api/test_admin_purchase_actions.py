@@ -11,7 +11,6 @@ from flux_project import roles
 from namespaces import naming, settling
 from namespaces.billing import PaymentRefused, ProviderUnavailable, demo
 from namespaces.models import AuditEntry, Namespace, Purchase
-from namespaces.money import Price
 from tests.support import purchases
 from tests.support.accounts import page, send, signed_in
 from tests.support.purchases import LIST, of
@@ -24,9 +23,7 @@ State = Purchase.State
 
 @pytest.fixture(autouse=True)
 def shop(settings: Settings) -> None:
-    settings.FLUX_AUTH_ENABLED = True
-    settings.FLUX_BILLING = "demo"
-    settings.FLUX_PRICE = Price(900, "usd")
+    purchases.sell(settings)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from flux_project import roles
 from namespaces import settling, takings
 from namespaces.billing import demo
 from namespaces.models import ProviderEvent, Purchase
-from namespaces.money import Price
 from tests.support import purchases
 from tests.support.accounts import page, registered, signed_in
 from tests.support.purchases import LIST, of
@@ -28,9 +27,7 @@ State = Purchase.State
 
 @pytest.fixture(autouse=True)
 def shop(settings: Settings) -> None:
-    settings.FLUX_AUTH_ENABLED = True
-    settings.FLUX_BILLING = "demo"
-    settings.FLUX_PRICE = Price(900, "usd")
+    purchases.sell(settings)
 
 
 @pytest.fixture
@@ -247,7 +244,19 @@ def test_the_overview_alarms_of_what_was_paid_and_not_given(viewer: Client) -> N
     assert "2 paid purchases have no namespace yet, the oldest since" in text
     assert "UTC: NoNameLeft: none" in text
     assert "1 purchase cannot go on without somebody." in text
+    assert "could not be handled" not in text
     assert f'href="{LIST}?state=attention"' in text
+
+
+def test_the_overview_alarms_of_calls_that_cannot_be_handled(viewer: Client) -> None:
+    """As with a key that may not read what it asks for: somebody may have paid."""
+    at = timezone.now() - timedelta(minutes=6)
+    fields = {"provider": "stripe", "kind": "x", "made_at": at, "received_at": at}
+    ProviderEvent.objects.create(id="evt_1", **fields)
+    ProviderEvent.objects.create(id="evt_2", handled_at=at, **fields)
+    assert "1 call of the payment provider could not be handled" in page(
+        viewer, "/admin/"
+    )
 
 
 def test_a_namespace_names_who_bought_it(viewer: Client) -> None:

@@ -146,6 +146,11 @@ def test_what_is_stuck_is_measured() -> None:
     late = purchases.sold(ago)
     assert takings.is_stuck(late)
     assert told() == 1
+    at = clock.now() - timedelta(minutes=6)
+    fields = {"provider": "stripe", "kind": "x", "made_at": at, "received_at": at}
+    ProviderEvent.objects.create(id="evt_1", **fields)
+    ProviderEvent.objects.create(id="evt_2", handled_at=at, **fields)
+    assert told() == 2
 
 
 def test_a_process_looks_seldom(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,21 @@ from django.utils import timezone
 from namespaces import purchasing, settling, tokens
 from namespaces.billing import demo
 from namespaces.models import Purchase
+from namespaces.money import Price
 from namespaces.purchasing import Begun
 
 EMAIL = "ada@example.org"
 ADDRESS = "192.0.2.9"
 LIST = "/admin/namespaces/purchase/"
 _PRICE = 900
+
+
+def sell(settings: Any) -> None:
+    """From now on, namespaces are sold by the demo; settings: pytest-django's."""
+    settings.FLUX_AUTH_ENABLED = True
+    settings.FLUX_BILLING = "demo"
+    settings.FLUX_PRICE = Price(_PRICE, "usd")
+    settings.DEBUG = True  # the demo gives nothing without
 
 
 def of(purchase: Purchase, what: str = "change") -> str:
