@@ -184,15 +184,8 @@ def stripe_fake() -> Iterator[StripeFake]:
 
 @pytest.fixture(scope="session")
 def shop_database(postgres: EmbeddedPostgres) -> str:
-    """One for servers that sell, which throttle nobody: tests buy often."""
-    name = servers.make_database(postgres, shop.DATABASE)
-    with registry_of(name) as opened:
-        opened.do(
-            "UPDATE namespaces_runtimeconfig SET"
-            " registrations_per_address_per_hour = 1000000,"
-            " failed_tokens_per_address_per_minute = 1000000"
-        )
-    return name
+    """That of `demo_shop`."""
+    return shop.make_database(postgres, shop.DATABASE)
 
 
 @pytest.fixture(scope="session")

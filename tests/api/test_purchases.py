@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flux_project.embedded import EmbeddedPostgres
+from tests.support import shop as selling
 from tests.support.client import ADMIN_HEADER, Api, event
 from tests.support.post import Post, office, text_of
 from tests.support.servers import Server, make_database
@@ -29,13 +30,7 @@ def post() -> Iterator[Post]:
 @pytest.fixture(scope="module")
 def shop(postgres: EmbeddedPostgres, post: Post) -> Iterator[Shop]:
     """A server whose namespaces cost nothing."""
-    make_database(postgres, DATABASE)
-    with registry_of(DATABASE) as opened:
-        opened.do(
-            "UPDATE namespaces_runtimeconfig SET"
-            " registrations_per_address_per_hour = 1000000,"
-            " failed_tokens_per_address_per_minute = 1000000"
-        )
+    selling.make_database(postgres, DATABASE)
     with open_shop(DATABASE, "free", EMAIL_URL=post.url) as opened_shop:
         yield opened_shop
         _no_secret_is_anywhere(opened_shop, post)

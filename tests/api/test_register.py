@@ -10,12 +10,13 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
+from flux_project.embedded import EmbeddedPostgres
 from namespaces import claim_cookies, shop_pages
 from tests.support.buyers import CHECKOUT, DONE, REGISTER, Buyer, buyer, refresh_of
 from tests.support.client import Api, event
 from tests.support.owners import path_of, text_of
 from tests.support.servers import Server, wait_for
-from tests.support.shop import Shop, open_shop
+from tests.support.shop import Shop, make_database, open_shop
 from tests.support.tenants import bearer, registry_of
 
 StartAuth = Callable[..., Server]
@@ -28,8 +29,9 @@ def ada(demo_shop: Shop) -> Iterator[Buyer]:
 
 
 @pytest.fixture(scope="module")
-def free_shop(shop_database: str) -> Iterator[Shop]:
-    with open_shop(shop_database, "free") as opened:
+def free_shop(postgres: EmbeddedPostgres) -> Iterator[Shop]:
+    database = make_database(postgres, "flux_free_pages")
+    with open_shop(database, "free") as opened:
         yield opened
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from flux_project.embedded import EmbeddedPostgres
 from tests.browser.conftest import watched
 from tests.support.client import event
-from tests.support.shop import Shop, open_shop
+from tests.support.shop import Shop, make_database, open_shop
 from tests.support.stripe_fake import StripeFake
 from tests.support.stripe_fake import running as running_stripe
 from tests.support.tenants import bearer
@@ -24,9 +25,10 @@ def till() -> Iterator[StripeFake]:
 
 
 @pytest.fixture(scope="module")
-def shop(shop_database: str, till: StripeFake) -> Iterator[Shop]:
+def shop(postgres: EmbeddedPostgres, till: StripeFake) -> Iterator[Shop]:
+    database = make_database(postgres, "flux_stripe_pages")
     settings = {"FLUX_PRICE": "9.00 EUR", **till.settings}
-    with open_shop(shop_database, "stripe", **settings) as opened:
+    with open_shop(database, "stripe", **settings) as opened:
         till.deliver_all_to(f"{opened.base_url}/api/billing/stripe/webhook")
         yield opened
 

@@ -16,8 +16,8 @@ import pytest
 from flux_project.embedded import EmbeddedPostgres
 from tests.support.client import Answer, Api, event
 from tests.support.post import Post, office, text_of
-from tests.support.servers import make_database, wait_for
-from tests.support.shop import Bought, Shop, open_shop
+from tests.support.servers import wait_for
+from tests.support.shop import Bought, Shop, make_database, open_shop
 from tests.support.stripe_fake import StripeFake
 from tests.support.stripe_fake import running as running_stripe
 from tests.support.tenants import Registry, registry_of
@@ -43,11 +43,6 @@ def books(postgres: EmbeddedPostgres) -> Iterator[Registry]:
     """What stands in the database."""
     make_database(postgres, DATABASE)
     with registry_of(DATABASE) as opened:
-        opened.do(
-            "UPDATE namespaces_runtimeconfig SET"
-            " registrations_per_address_per_hour = 1000000,"
-            " failed_tokens_per_address_per_minute = 1000000"
-        )
         yield opened
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from flux_project.embedded import EmbeddedPostgres
 from tests.support.owners import browser, path_of
-from tests.support.shop import Shop, open_shop
+from tests.support.shop import Shop, make_database, open_shop
 from tests.support.skill import FOLDER, Ended, Skill
 
 EMAIL = "ada@example.org"
@@ -22,8 +23,9 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def free_shop(shop_database: str) -> Iterator[Shop]:
-    with open_shop(shop_database, "free") as shop:
+def free_shop(postgres: EmbeddedPostgres) -> Iterator[Shop]:
+    database = make_database(postgres, "flux_skill_shop")
+    with open_shop(database, "free") as shop:
         yield shop
 
 

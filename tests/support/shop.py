@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from flux_project.embedded import EmbeddedPostgres
 from tests.support import servers
 from tests.support.client import Answer, Api
 from tests.support.servers import PROJECT, Server, wait_for
-from tests.support.tenants import fresh_name
+from tests.support.tenants import fresh_name, registry_of
 
 PURCHASES = "/api/purchases"
 DATABASE = "flux_shop"
@@ -146,6 +147,22 @@ class Shop:
         self.secrets.append(answer.json["token"])
         found: dict[str, Any] = answer.json
         return found
+
+
+def make_database(postgres: EmbeddedPostgres, name: str) -> str:
+    """One for a server that sells, which throttles nobody: tests buy often.
+
+    Of its own for each way of selling: whoever does jobs does all of a database, and
+    the demo gives nothing by those of another server.
+    """
+    servers.make_database(postgres, name)
+    with registry_of(name) as opened:
+        opened.do(
+            "UPDATE namespaces_runtimeconfig SET"
+            " registrations_per_address_per_hour = 1000000,"
+            " failed_tokens_per_address_per_minute = 1000000"
+        )
+    return name
 
 
 @contextmanager
