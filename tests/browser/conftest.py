@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.support.servers import Server, manage, serve
 from tests.support.shop import Shop
@@ -25,6 +25,8 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 PHONE, DESKTOP = 390, 1280
+# Playwright's own five seconds are few where two test runs share two cores.
+expect.set_options(timeout=20_000)
 # What Chromium says of a request whose page was left before it was answered.
 LEFT = "net::ERR_ABORTED"
 USER, PASSWORD = "ada", "a password for the tests"

@@ -7,12 +7,15 @@ every error among them to have the one shape (contract §0). Every wait is bound
 import itertools
 import json
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 SECONDS = 30.0
+# A server ends a connection on which nothing was asked for 75 s.
+IDLE_SECONDS = 50.0
 ERROR_KEYS = {"error", "code", "field", "index"}
 ADMIN_HEADER = "Bearer the admin token of the tests"
 _PAGES = ("/api/docs", "/api/schema")
@@ -141,6 +144,7 @@ class Api:
         self.port = port
         self.space = f"space-{next(_numbers)}"
         self._line: Line | None = None
+        self._used_at = 0.0
 
     def ask(
         self,
@@ -152,9 +156,11 @@ class Api:
         """The answer; a body that is neither bytes nor None goes as JSON."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self.close()  # before the server does
         if self._line is None:
             self._line = Line(self.port)
-        line = self._line
+        line, self._used_at = self._line, time.monotonic()
         try:
             line.send(request(method, path, body, **headers))
         except (BrokenPipeError, ConnectionResetError):
