@@ -4,6 +4,7 @@ Invariant: a task is a plain function wherever it changes what is ours: one that
 asynchronous is broken off when its worker ends, and is not done again.
 """
 
+from django.contrib.sessions.backends.db import SessionStore
 from procrastinate import App, JobContext
 from procrastinate.contrib.django import app
 
@@ -25,3 +26,10 @@ async def forget_ended(worker_app: App) -> None:
         include_cancelled=True,
         include_aborted=True,
     )
+
+
+@app.periodic(cron="41 3 * * *")
+@app.task(name="flux.forget_sessions")
+def forget_sessions(timestamp: int) -> None:
+    """Those that are over, of the admin and of accounts: Django leaves them lying."""
+    SessionStore.clear_expired()

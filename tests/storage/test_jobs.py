@@ -1,8 +1,12 @@
 """A job exists exactly if the transaction that deferred it commits."""
 
+from datetime import timedelta
+
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
 from django.db import connection, connections, transaction
+from django.utils import timezone
 from procrastinate import App, PsycopgConnector
 from procrastinate.contrib.django import app, connector_params
 
@@ -94,3 +98,13 @@ async def test_what_failed_long_ago_is_forgotten(database: None) -> None:
     async with worker_app.open_async():
         await tasks.forget_ended(worker_app)
     assert await sync_to_async(left)() == kept
+
+
+def test_sessions_that_are_over_are_forgotten(database: None) -> None:
+    now = timezone.now()
+    for key, hours in (("over", -1), ("open", 1)):
+        Session.objects.create(
+            session_key=key, session_data="", expire_date=now + timedelta(hours=hours)
+        )
+    tasks.forget_sessions(0)
+    assert [one.session_key for one in Session.objects.all()] == ["open"]
