@@ -92,6 +92,7 @@ def _purchases(kinds: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
         "stuck_because": reason,
         "troubled": kinds["troubled"][0][1],
         "unhandled": kinds["unhandled"][0][1],
+        "failing": kinds.get("failing", []),
     }
 
 

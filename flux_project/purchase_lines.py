@@ -79,7 +79,7 @@ def steps(purchase: Purchase) -> list[Step]:
     is_expired = purchase.state == Purchase.State.EXPIRED
     known = (
         (purchase.created_at, "begun", False),
-        (purchase.expires_at if is_expired else None, "expired: it was not paid", True),
+        (purchase.looked_at if is_expired else None, "expired: it was not paid", True),
         (purchase.paid_at, "paid", False),
         (purchase.provisioned_at, "provisioned: its namespace was made", False),
         (purchase.claimed_at, "claimed: its token was made", False),

@@ -84,7 +84,9 @@ def ask_for_link(request: HttpRequest) -> HttpResponse:
 @page("GET")
 def link_sent(request: HttpRequest) -> HttpResponse:
     minutes = round(settings.SESAME_MAX_AGE.total_seconds() / 60)
-    return render(request, "account/link_sent.html", {"minutes": minutes})
+    is_printed = settings.DEBUG and settings.EMAIL_BACKEND == selling.PRINTING
+    context = {"minutes": minutes, "is_printed": is_printed}
+    return render(request, "account/link_sent.html", context)
 
 
 @page("GET", "POST")
@@ -95,7 +97,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return _ask_whether(request, request.GET.get("token", ""))
         owner = owners.enter(request.POST.get("token", ""))
     except UnusableLink as error:
-        context = {"message": error.message}
+        # Perhaps by the same person, in another tab.
+        is_in = account_site.signed_in(request) is not None
+        context = {"message": error.message, "is_signed_in": is_in}
         return render(request, "account/unusable.html", context, status=error.status)
     account_site.enter(request, owner)
     return onward("account")

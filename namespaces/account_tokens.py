@@ -6,6 +6,8 @@ of a token is in the answer to the POST that made it and nowhere else.
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -71,6 +73,12 @@ def rotate_token(
     return _granted(request, "rotate", name, form, make, token)
 
 
+def _until(form: Any) -> datetime | None:
+    """How long the secret before works, of a form that rotates."""
+    seconds = int(form.cleaned_data.get("overlap_seconds") or 0)
+    return timezone.now() + timedelta(seconds=seconds) if seconds else None
+
+
 @owned("GET", "POST")
 def revoke_token(
     request: HttpRequest, owner: Owner, name: str, token_id: str
@@ -106,7 +114,7 @@ def _granted(
     """The token that a POST makes; else the page that asks, which says why not."""
     if request.method == "POST" and form.is_valid():
         try:
-            return _shown_once(request, name, make())
+            return _shown_once(request, name, make(), before_until=_until(form))
         except (Invalid, Conflict, Forbidden) as error:
             admin_pages.refused(form, error)
             return _ask(request, what, name, form, token, status=error.status)
@@ -131,8 +139,11 @@ def _ask(
     return render(request, f"account/{what}.html", context, status=status)
 
 
-def _shown_once(request: HttpRequest, name: str, made: Made) -> HttpResponse:
+def _shown_once(
+    request: HttpRequest, name: str, made: Made, *, before_until: datetime | None
+) -> HttpResponse:
     context = {
+        "before_until": before_until,
         "name": name,
         "token": made.token,
         "text": made.text,

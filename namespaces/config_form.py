@@ -45,10 +45,10 @@ TEXTS = {
         " bodies at once, whatever this says. Larger: 413.",
     ),
     "registrations_per_address_per_hour": Text(
-        "Registrations",
+        "Registrations and purchases",
         "an hour and address",
-        "Where registration is open to everyone: namespaces that one address may"
-        " register. Beyond it: 429.",
+        "Namespaces that one address may register where registration is open to"
+        " everyone, and purchases that it may begin. Beyond it: 429.",
     ),
     "failed_tokens_per_address_per_minute": Text(
         "Failed tokens",

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from flux_project import addresses, api, openapi
 from flux_project.errors import NotFound
 from flux_project.reply import Reply, encode, ok
-from namespaces import purchasing, requests, settling, shown
+from namespaces import claiming, purchasing, requests, settling, shown
 from namespaces.billing import chosen
 from namespaces.models import Purchase
 from namespaces.views import TenantEndpoint
@@ -60,7 +60,7 @@ class PurchaseViewSet(TenantEndpoint):
     @extend_schema(**openapi.CLAIM)
     def claim(self, request: Request, purchase_id: str) -> HttpResponse:
         """Get the token of what was bought, which is shown this once."""
-        claimed = purchasing.claim(self.purchase, address=api.address(request))
+        claimed = claiming.claim(self.purchase, address=api.address(request))
         found = claimed.namespace
         answer = {"namespaceId": found.id, "name": found.name, "token": claimed.text}
         return api.respond(Reply(200, encode(answer), NO_STORE))

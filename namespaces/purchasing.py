@@ -1,8 +1,7 @@
-"""Purchases: begun by anyone, claimed by who has the claim secret (contract §6).
+"""Purchases: begun by anyone, seen by who has the claim secret (contract §6).
 
-Invariant: a claim secret and a token leave only by the answer of the function that made
-them, and lie nowhere in plain; a namespace has at most one token that a claim made and
-that still works.
+Invariant: a claim secret leaves only by the answer of the function that made it, and
+lies nowhere in plain; `namespaces.claiming` says what it is good for.
 """
 
 import hmac
@@ -14,12 +13,11 @@ from django.utils import timezone
 from msgspec import Struct
 
 from flux_project import jobs
-from flux_project.errors import Conflict, RateLimited, Unauthenticated
-from namespaces import attempts, audit, change, config, issuing, mailbox, tokens
+from flux_project.errors import RateLimited, Unauthenticated
+from namespaces import attempts, change, config, mailbox, tokens
 from namespaces.access import bearer
-from namespaces.audit import Actor
 from namespaces.billing import Checkout, Order, Provider, chosen
-from namespaces.models import Bucket, Namespace, Purchase, Secret
+from namespaces.models import Purchase
 from namespaces.throttle import bucket_of, failures
 
 SECRET_MARK = "claim_"  # noqa: S105  what a claim secret begins with
@@ -27,9 +25,6 @@ SECRET_BYTES = 32
 ID_CHARACTERS = 16
 HOUR_SECONDS = 3_600
 MOST_FREE_PER_MAILBOX = 5
-CLAIM_AGAIN = timedelta(hours=24)
-# Within this time of a token its first secret was made, and by no hand another.
-AT_ONCE = timedelta(seconds=1)
 # A purchase that somebody waits for is asked about so often at most, and less and less
 # as it grows old: at an hour, once a minute.
 LOOK_EVERY = timedelta(seconds=5)
@@ -49,50 +44,11 @@ class ClaimSecretNeeded(Unauthenticated):
     code = "claim_secret_needed"
 
 
-class NotPaid(Conflict):
-    """This purchase is not paid yet: pay at its checkout_url, then claim again."""
-
-    code = "not_paid"
-
-
-class NotReady(Conflict):
-    """This purchase is paid, and its namespace is being made: claim again soon."""
-
-    code = "not_ready"
-
-
-class PurchaseExpired(Conflict):
-    """This purchase was not paid in time: begin a new one."""
-
-    code = "purchase_expired"
-
-
-class PurchaseRefunded(Conflict):
-    """This purchase was refunded; there is nothing to claim."""
-
-    code = "purchase_refunded"
-
-
-class AlreadyClaimed(Conflict):
-    """This token was claimed before, and a day ago or used since. Make another at
-    /account, after signing in with the purchase's e-mail address."""
-
-    code = "already_claimed"
-
-
 class Begun(Struct, frozen=True):
     """A purchase, and its claim secret, which nobody can see again."""
 
     purchase: Purchase
     secret: str
-
-
-class Claimed(Struct, frozen=True):
-    """What was bought, and its token's text, which nobody can see again."""
-
-    purchase: Purchase
-    namespace: Namespace
-    text: str
 
 
 def begin(email: object, *, base_url: str, address: str) -> Begun:
@@ -217,83 +173,3 @@ def nudge(purchase: Purchase) -> None:
                 priority=jobs.LOOK,
                 purchase_id=purchase.id,
             )
-
-
-def claim(purchase: Purchase, *, address: str) -> Claimed:
-    """A token for what was bought. Until its first use, and for a day, it may be asked
-    for again, as an answer can get lost: the one before is revoked.
-
-    purchase: as `found` gave it. Raises NotPaid, NotReady, PurchaseExpired,
-    PurchaseRefunded, AlreadyClaimed.
-    """
-    with change.of_registry() as version:
-        rows = Purchase.objects.select_for_update(of=("self",))
-        bought = rows.select_related("namespace", "claim_token").get(id=purchase.id)
-        namespace = _claimable(bought)
-        actor = audit.purchase(bought.id, address)
-        before = bought.claim_token
-        if before is None:
-            made = issuing.first(namespace, version)
-            bought.claimed_at = timezone.now()
-        else:
-            made = issuing.replaced(before, version)
-            _tell(actor, "token.revoke", namespace, before.id)
-        bought.state = State.CLAIMED
-        bought.claim_token = made.token
-        bought.revision += 1
-        bought.save()
-        _tell(actor, "token.create", namespace, made.token.id)
-    return Claimed(bought, namespace, made.text)
-
-
-def may_claim(purchase: Purchase) -> bool:
-    """Whether `claim` would give a token now."""
-    with change.available():
-        try:
-            _claimable(purchase)
-        except Conflict:
-            return False
-    return True
-
-
-def _tell(actor: Actor, action: str, namespace: Namespace, token_id: str) -> None:
-    target = f"{namespace.name}/{token_id}"
-    audit.record(actor, action, target, after={"claimed": True})
-
-
-_REFUSALS = {
-    State.PENDING: NotPaid,
-    State.PAID: NotReady,
-    State.EXPIRED: PurchaseExpired,
-    State.REFUNDED: PurchaseRefunded,
-}
-
-
-def _claimable(bought: Purchase) -> Namespace:
-    """The namespace of a purchase that may be claimed now. Raises why it may not."""
-    refusal = _REFUSALS.get(State(bought.state))
-    if refusal is not None:
-        raise refusal(retry_after=1 if refusal is NotReady else None)
-    namespace = bought.namespace
-    if namespace is None or namespace.deleted_at is not None:
-        message = "The namespace of this purchase was deleted; /account has the rest."
-        raise AlreadyClaimed(message)
-    if bought.claim_token is not None and not _may_repeat(bought, namespace):
-        raise AlreadyClaimed
-    return namespace
-
-
-def _may_repeat(bought: Purchase, namespace: Namespace) -> bool:
-    token, at = bought.claim_token, bought.claimed_at
-    if token is None or at is None or timezone.now() > at + CLAIM_AGAIN:
-        return False
-    # A token's use is noted within half a second. What it wrote, or did to tokens, is
-    # seen at once: the one was taken from the namespace's bucket in its transaction,
-    # the other is noted by `namespaces.issuing` in its own.
-    is_used = token.last_used_at is not None or token.revoked_at is not None
-    # Its owner gave it another secret, perhaps because this purchase's was seen.
-    since = token.created_at + AT_ONCE
-    is_rotated = Secret.objects.filter(token=token, made_at__gt=since)
-    if is_used or is_rotated.exists():
-        return False
-    return not Bucket.objects.filter(namespace=namespace.name).exists()

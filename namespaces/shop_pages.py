@@ -16,7 +16,7 @@ from django.utils.encoding import iri_to_uri
 
 from flux_project import addresses, selling
 from flux_project.errors import Conflict, FluxError
-from namespaces import claim_cookies, config, money, purchasing
+from namespaces import claim_cookies, claiming, config, money, purchasing
 from namespaces.billing import PaymentRefused, ProviderUnavailable
 from namespaces.mailbox import InvalidEmail
 from namespaces.models import Purchase
@@ -138,11 +138,14 @@ def _stranger(request: HttpRequest) -> HttpResponse:
 
 def _claim(request: HttpRequest, purchase: Purchase) -> HttpResponse:
     try:
-        claimed = purchasing.claim(purchase, address=address(request))
+        claimed = claiming.claim(
+            purchase, address=address(request), after=request.POST.get("after")
+        )
     except Conflict as error:
         now = _bought(request, purchase.id) or purchase
         return _progress(request, now, error=error)
     context = {
+        **_told(claimed.purchase),
         "name": claimed.namespace.name,
         "token": claimed.text,
         "base_url": addresses.of(request),
@@ -158,7 +161,7 @@ def _progress(
     is_waiting = purchase.state in {State.PENDING, State.PAID}
     context = {
         **_told(purchase),
-        "is_claimable": purchasing.may_claim(purchase),
+        "is_claimable": claiming.may_claim(purchase),
         "is_slow": now - since >= SLOW_SECONDS,
         "error": error,
     }

@@ -2,8 +2,8 @@
 -- beyond costs nothing: which did most and which were refused most, five of each; with
 -- how many there are, and which are suspended. Of purchases: how many are paid for more
 -- than a minute and have no namespace, since when (seconds since 1970) and why the
--- oldest has none; how many others cannot go on by themselves; and how many calls of a
--- provider could not be handled.
+-- oldest has none; how many others cannot go on by themselves; how many calls of a
+-- provider could not be handled; and which jobs fail, or failed within three days.
 WITH used AS MATERIALIZED (
     SELECT namespace AS name, sum(events)::bigint AS events,
            sum(refused)::bigint AS refused
@@ -35,6 +35,10 @@ UNION ALL
 UNION ALL
 SELECT 'troubled', '', count(*) FROM namespaces_purchase
 WHERE trouble <> '' AND state <> 'paid'
+UNION ALL
+(SELECT 'failing', task_name, count(*) FROM procrastinate_jobs
+ WHERE status = 'failed' OR (status = 'todo' AND attempts > 3)
+ GROUP BY task_name ORDER BY task_name LIMIT 5)
 UNION ALL
 SELECT 'unhandled', '', count(*) FROM namespaces_providerevent
 WHERE handled_at IS NULL AND received_at < now() - interval '5 minutes'

@@ -34,16 +34,16 @@ export function matches({ kind, value }, entityId) {
   }
 }
 
-/** An entity that matches, for an example. */
-export function example({ kind, value }) {
+/** An entity that matches, for an example. any: one, where all do. */
+export function example({ kind, value }, any) {
   switch (kind) {
     case "entity_id":
-      return value === "*" ? "home/kitchen" : value;
+      return value === "*" ? any : value;
     case "prefix":
       return value.includes("/") ? `${value}example` : `${value}/example`;
     case "namespace":
       return `${value}/example`;
     default:
-      return "home/kitchen";
+      return any;
   }
 }

@@ -158,10 +158,11 @@ function showKind() {
 
 /** The command of the template, for an entity that would be seen here. */
 function showExample() {
-  const entityId = JSON.stringify(filters.example(filter)).slice(1, -1);
   const command = byId("command");
   command.dataset.template ??= command.textContent;
-  command.textContent = command.dataset.template.replace("home/kitchen", () =>
+  const any = command.dataset.entity;
+  const entityId = JSON.stringify(filters.example(filter, any)).slice(1, -1);
+  command.textContent = command.dataset.template.replace(any, () =>
     entityId.replaceAll("'", "'\\''"),
   );
   byId("example").hidden = entityId.startsWith("flux-core/"); // the server's own

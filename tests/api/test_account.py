@@ -52,7 +52,7 @@ def test_a_mailed_link_signs_in_and_works_once(
     assert ada.email in page
     assert ada.name in page
     again = person.send(SIGN_IN, token=owners.token_of(link))
-    assert "was used already" in owners.text_of(again, status=400)
+    assert "you are signed in already" in owners.text_of(again, status=400)
     with owners.browser(demo_shop.base_url) as other:
         assert "was used already" in other.page(owners.path_of(link), status=400)
         assert "Send me a link" in other.page(ACCOUNT)

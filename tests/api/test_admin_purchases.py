@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib import admin
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -257,6 +258,21 @@ def test_the_overview_alarms_of_calls_that_cannot_be_handled(viewer: Client) -> 
     assert "1 call of the payment provider could not be handled" in page(
         viewer, "/admin/"
     )
+
+
+def test_the_overview_alarms_of_jobs_that_do_not_succeed(viewer: Client) -> None:
+    """As when the mail server is away: nobody gets a receipt, nor comes in."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts)"
+            " VALUES ('default', 'namespaces.send_receipt', 'todo', 4),"
+            " ('default', 'namespaces.send_receipt', 'todo', 5),"
+            " ('default', 'namespaces.send_link', 'failed', 8),"
+            " ('default', 'namespaces.provision', 'todo', 3)"
+        )
+    text = page(viewer, "/admin/")
+    assert "namespaces.send_link (1), namespaces.send_receipt (2)." in text
+    assert "namespaces.provision" not in text
 
 
 def test_a_namespace_names_who_bought_it(viewer: Client) -> None:

@@ -18,7 +18,7 @@ from tests.support.owners import text_of
 from tests.support.shop import Shop
 from tests.support.tenants import Registry, bearer, registry_of
 
-UNKNOWN = "This browser does not know the purchase"
+UNKNOWN = "Did you just pay? Thank you"
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_every_page_of_a_purchase_is_fine(
     look("state = 'expired'", "This checkout is closed", demo)
     look("state = 'refunded'", "was refunded")
     page.context.clear_cookies()
-    look("state = 'refunded'", "does not know the purchase")
+    look("state = 'refunded'", "Did you just pay?")
     look("state = 'refunded'", "Nothing here", f"{demo}-x")
 
 

@@ -11,7 +11,16 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from flux_project.errors import FluxError
-from namespaces import audit, config, issuing, owners, purchasing, settling, tenancy
+from namespaces import (
+    audit,
+    claiming,
+    config,
+    issuing,
+    owners,
+    purchasing,
+    settling,
+    tenancy,
+)
 from namespaces.billing import Payment
 from namespaces.models import Attempt, Purchase, Secret, Token
 from namespaces.money import Price
@@ -44,11 +53,11 @@ def given(till: Till) -> Begun:
     return begun
 
 
-def claim(begun: Begun) -> purchasing.Claimed:
+def claim(begun: Begun) -> claiming.Claimed:
     found = purchasing.found(
         begun.purchase.id, f"Bearer {begun.secret}", address=ADDRESS
     )
-    return purchasing.claim(found, address=ADDRESS)
+    return claiming.claim(found, address=ADDRESS)
 
 
 def usable() -> list[str]:
@@ -179,17 +188,36 @@ def test_a_claim_may_be_repeated_until_its_token_is_used(till: Till) -> None:
     assert len(usable()) == 1
     assert second.text.startswith(f"flux_{usable()[0]}_")
     Token.objects.update(last_used_at=timezone.now())
-    with pytest.raises(purchasing.AlreadyClaimed) as refused:
+    with pytest.raises(claiming.AlreadyClaimed) as refused:
         claim(begun)
     assert "/account" in refused.value.message
     assert len(usable()) == 1
+
+
+def test_a_page_that_is_behind_ends_no_token(till: Till) -> None:
+    """Another tab has shown one since; but who pressed twice gets the second."""
+    begun = given(till)
+    found = purchasing.found(
+        begun.purchase.id, f"Bearer {begun.secret}", address=ADDRESS
+    )
+    first = claiming.claim(found, address=ADDRESS, after="")
+    second = claiming.claim(found, address=ADDRESS, after="")
+    assert first.text != second.text
+    some_time_ago = timezone.now() - timedelta(seconds=6)
+    Token.objects.update(created_at=some_time_ago)
+    Secret.objects.update(made_at=some_time_ago)
+    with pytest.raises(claiming.ShownBefore):
+        claiming.claim(found, address=ADDRESS, after="")
+    third = claiming.claim(found, address=ADDRESS, after=usable()[0])
+    assert len(usable()) == 1
+    assert usable()[0] in third.text
 
 
 def test_after_a_day_no_claim_is_repeated(till: Till) -> None:
     begun = given(till)
     claim(begun)
     Purchase.objects.update(claimed_at=timezone.now() - timedelta(hours=24, minutes=1))
-    with pytest.raises(purchasing.AlreadyClaimed):
+    with pytest.raises(claiming.AlreadyClaimed):
         claim(begun)
 
 
@@ -228,7 +256,7 @@ def test_what_its_owner_ended_is_not_claimed_again(till: Till, how: str) -> None
         "delete": lambda: tenancy.delete(name, actor),
     }
     ends[how]()
-    with pytest.raises(purchasing.AlreadyClaimed):
+    with pytest.raises(claiming.AlreadyClaimed):
         claim(begun)
 
 
@@ -242,7 +270,7 @@ def test_whose_owner_rotated_the_token_has_ended_its_claim(till: Till) -> None:
     Token.objects.update(created_at=a_minute_ago)
     Secret.objects.update(made_at=a_minute_ago)
     issuing.rotate(claimed.namespace.name, usable()[0], Rotation(), actor)
-    with pytest.raises(purchasing.AlreadyClaimed):
+    with pytest.raises(claiming.AlreadyClaimed):
         claim(begun)
 
 
@@ -261,7 +289,7 @@ def test_a_claim_and_a_refund_meet_to_a_suspended_namespace(till: Till) -> None:
     begun = given(till)
     till.says[begun.purchase.id] = Payment("refunded", 900, "usd", refunded=900)
     settling.settle(begun.purchase.id)
-    with pytest.raises(purchasing.PurchaseRefunded):
+    with pytest.raises(claiming.PurchaseRefunded):
         claim(begun)
 
 

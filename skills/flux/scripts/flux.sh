@@ -880,7 +880,7 @@ choose_purchase() { # [PURCHASE_ID [CLAIM_SECRET]]
   done
   KEPT='' CHECKOUT='' PURCHASE=${1-} SECRET=${2:-${FLUX_CLAIM_SECRET:-}}
   SERVER=$(base_url)
-  [[ -n $PURCHASE ]] || misused "no purchase is kept in ${file:-a file}" claim
+  [[ -n $PURCHASE ]] || misused "no purchase is kept in ${file:-a file}; begin one with: flux.sh buy EMAIL" claim
   [[ -n $SECRET ]] ||
     misused "of $PURCHASE no secret is kept, and FLUX_CLAIM_SECRET is not set" claim
 }
