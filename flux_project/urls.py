@@ -55,6 +55,7 @@ urlpatterns = [
         account_tokens.revoke_token,
         name="account_revoke",
     ),
+    path("flux.sh", views.script, name="script"),
     path("metrics", views.MetricsViewSet.as_view({"get": "retrieve"})),
     path("admin/", admin.site.urls),
     path("admin", RedirectView.as_view(pattern_name="admin:index")),

@@ -16,6 +16,8 @@ from flux_project.reply import ok
 from namespaces import access
 from state import feed
 
+SCRIPT = settings.BASE_DIR / "skills" / "flux" / "scripts" / "flux.sh"
+
 
 class MetricsViewSet(api.Endpoint):
     """What Prometheus reads; it needs no database."""
@@ -47,6 +49,12 @@ class HealthViewSet(api.Endpoint):
                 }
             )
         )
+
+
+@require_safe
+def script(request: HttpRequest) -> HttpResponse:
+    """`GET /flux.sh`: the skill's script, for who has no copy of the project."""
+    return HttpResponse(SCRIPT.read_bytes(), content_type="text/plain; charset=utf-8")
 
 
 @require_safe

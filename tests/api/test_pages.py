@@ -7,6 +7,7 @@ import pytest
 from django.test import RequestFactory
 
 from flux_project import api as glue
+from tests.support import skill
 from tests.support.client import Api
 from tests.support.servers import Server
 
@@ -153,3 +154,10 @@ def test_the_page_of_a_bug_needs_no_database() -> None:
     assert answer.status_code == 500
     assert re.search(r"reference [0-9a-f]{12}", page)
     assert "/static/flux.css" in page
+
+
+def test_the_script_is_to_be_had_without_the_project(api: Api) -> None:
+    answer = api.get("/flux.sh")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.body == skill.SCRIPT.read_bytes()

@@ -212,6 +212,7 @@ DECISIONS: dict[str, dict[str, Decision]] = {
         "GET": Session(f"{_OWNED}/tokens/nobody/revoke"),
         "POST": Form(f"{_OWNED}/tokens/nobody/revoke"),
     },
+    "flux.sh": {"GET": Open("/flux.sh")},
     "metrics": {"GET": Open("/metrics")},
     "admin/": {"*": Login()},
     "admin": {"*": Login()},
