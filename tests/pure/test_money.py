@@ -58,11 +58,16 @@ def test_what_is_no_price_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["9.001 USD", "0.5 JPY", "500.01 KRW", "1.2345 KWD", "1.234 KWD"]
+    "text", ["9.001 USD", "0.5 JPY", "500.01 KRW", "1.2345 KWD"]
 )
 def test_more_decimals_than_the_currency_has_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"decimals|such as"):
         money.parse(text)
+
+
+def test_of_three_decimals_the_last_is_0_as_it_is_charged() -> None:
+    with pytest.raises(ValueError, match="must end with 0 in KWD"):
+        money.parse("1.234 KWD")
 
 
 @pytest.mark.parametrize("text", ["500 ISK", "500 ugx"])
