@@ -57,9 +57,7 @@ def test_what_is_no_price_is_refused_with_an_example(text: str) -> None:
         money.parse(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["9.001 USD", "0.5 JPY", "500.01 KRW", "1.2345 KWD"]
-)
+@pytest.mark.parametrize("text", ["9.001 USD", "0.5 JPY", "500.01 KRW", "1.2345 KWD"])
 def test_more_decimals_than_the_currency_has_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"decimals|such as"):
         money.parse(text)
