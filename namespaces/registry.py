@@ -158,8 +158,9 @@ class Registry:
         ]
         if not due:
             return
-        connection.execute(_USED, (due,))
-        self._noted.update(dict.fromkeys(due, now))
+        held = {row[0] for row in connection.execute(_USED, (due,))}
+        self._used.update(held)  # the next time
+        self._noted.update(dict.fromkeys(set(due) - held, now))
         for one, at in list(self._noted.items()):
             if now - at > USE_SECONDS:
                 del self._noted[one]

@@ -145,7 +145,7 @@ def _take(seen: Purchase, payment: Payment) -> bool:
         _keep(purchase, payment, now)
         if purchase.state != step.state:
             _enter(purchase, State(step.state), now)
-        if step.trouble or purchase.state not in {State.PAID}:
+        if step.trouble or purchase.state != State.PAID:
             purchase.trouble = step.trouble
         _dispute(purchase, now, is_disputed=payment.is_disputed)
         if version is not None and _is_news(purchase, seen):

@@ -29,19 +29,23 @@ AT_ONCE = 200
 State = Purchase.State
 
 
-def sweep(*, late: timedelta = LATE) -> None:
+def sweep() -> None:
     """Has done what should have been; removes what nobody needs."""
     now = timezone.now()
     with change.transaction():
-        waiting = _of(State.PAID).filter(paid_at__lt=now - late, disputed_at=None)
+        waiting = _of(State.PAID).filter(paid_at__lt=now - LATE, disputed_at=None)
         for purchase in waiting[:AT_ONCE]:
-            _ask("namespaces.provision", purchase.id)
-        for event in _unhandled().filter(received_at__lt=now - late)[:AT_ONCE]:
+            key = purchase.id
+            jobs.defer("namespaces.provision", once=key, purchase_id=key)
+        for event in _unhandled().filter(received_at__lt=now - LATE)[:AT_ONCE]:
             jobs.defer("namespaces.handle_event", once=event.id, event_id=event.id)
     with change.transaction():
         unasked = list(_unasked()[:AT_ONCE])
         for purchase in unasked:
-            _ask("namespaces.settle", purchase.id)
+            key, priority = purchase.id, jobs.SWEEP
+            jobs.defer(
+                "namespaces.settle", once=key, priority=priority, purchase_id=key
+            )
         # So that those of which the answer never comes do not stand before the others.
         asked = Purchase.objects.filter(id__in=[one.id for one in unasked])
         asked.update(looked_at=now)
@@ -80,7 +84,3 @@ def _unasked() -> QuerySet[Purchase]:
     rows = Purchase.objects.filter(since, is_known, state=State.PENDING)
     late = rows.filter(created_at__lt=now - LATE)
     return late.order_by(F("looked_at").asc(nulls_first=True))
-
-
-def _ask(task: str, purchase_id: str) -> None:
-    jobs.defer(task, once=purchase_id, priority=jobs.SWEEP, purchase_id=purchase_id)

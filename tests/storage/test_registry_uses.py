@@ -6,6 +6,8 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from namespaces import change
+from namespaces.models import Token
 from namespaces.registry import Registry
 from tests.support.registries import anew, register
 
@@ -41,8 +43,11 @@ class TestUses:
         sent: list[object] = []
 
         class Line:
-            def execute(self, query: object, parameters: object = None) -> None:
+            def execute(
+                self, query: object, parameters: object = None
+            ) -> list[tuple[str]]:
                 sent.append(parameters)
+                return []
 
         now = time.monotonic()
         for second, expected in ((0, 1), (1, 1), (30, 1), (59, 1), (62, 2), (63, 2)):
@@ -51,6 +56,22 @@ class TestUses:
             known.note_uses(Line())  # type: ignore[arg-type]  # it is only asked to execute
             assert len(sent) == expected, second
         assert sent[0] == ([one.token.id],)
+
+    def test_one_that_somebody_changes_is_not_waited_for_but_noted_the_next_time(
+        self, known: Registry, line: Connection[TupleRow]
+    ) -> None:
+        free, changing = register(), register()
+        known.refresh(line)
+        for one in (free, changing):
+            assert known.known(one.text.encode())
+        with change.transaction():
+            Token.objects.select_for_update().get(id=changing.token.id)
+            line.execute("SET lock_timeout = '1s'")
+            known.note_uses(line)
+        used = Token.objects.exclude(last_used_at=None)
+        assert [one.id for one in used] == [free.token.id]
+        known.note_uses(line)
+        assert used.all().count() == 2
 
     def test_what_another_process_wrote_just_now_is_not_written_again(
         self, known: Registry, line: Connection[TupleRow]

@@ -30,6 +30,12 @@ def till(database: None, settings: object, monkeypatch: pytest.MonkeyPatch) -> T
     return shopping.till(settings, monkeypatch)
 
 
+def priorities() -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT task_name, priority FROM procrastinate_jobs")
+        return dict(cursor.fetchall())
+
+
 class TestCalls:
     """Webhooks: a reason to ask, once each."""
 
@@ -119,6 +125,8 @@ class TestSweep:
         for _ in range(3):
             sweeping.sweep()
         assert jobs("provision") == [{"purchase_id": purchase.id}]
+        # Somebody has paid for it: it goes before what is only looked at.
+        assert priorities() == {"namespaces.provision": 0}
 
     def test_a_purchase_whose_webhook_was_lost_is_asked_about(self, till: Till) -> None:
         purchase = begun()
