@@ -297,6 +297,8 @@ class Rush:
                 return
             self._shop.jobs.kill()
             self._shop.jobs.start()
+        # A worker ends with the thread that started it.
+        self._is_over.wait(120)
 
     def _buy(self, way: str) -> Outcome:
         api = Api(self._shop.server.port)
